@@ -1,0 +1,253 @@
+"""The cohorts of one manifest: named, searched, fetched and opened. Every adapter is one call into this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from intake_tcga._version import __version__
+from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cohorts.manifest import Cohort, Manifest
+from intake_tcga.cohorts.manifest_copies import load_manifest
+from intake_tcga.cohorts.table import cohort_table, search_cohorts
+from intake_tcga.errors import FileFormatError, IntegrityError, NameNotFoundError, UnsupportedVersionError
+from intake_tcga.remote import RemoteFile
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+Narrowing = str | Sequence[str] | None
+"""One label (its dimension becomes a scalar coordinate), several (it stays), or None (all)."""
+
+
+@dataclass(frozen=True)
+class CohortCollection:
+    """The cohorts of one manifest, and how to reach them.
+
+    A value that costs nothing to make and pickles: the manifest is read (once) when a cohort is first asked
+    for, a cohort's file is fetched when the cohort is first opened. Two processes with equal collections see the
+    same cohorts, and share downloads through the cache.
+
+    Examples
+    --------
+    >>> from intake_tcga.cohorts.sample import sample_collection
+    >>> sample = sample_collection()
+    >>> sample.names()
+    ['PRAD']
+    >>> sample.cohort("PRAD").cancer_name
+    'Prostate Adenocarcinoma'
+    """
+
+    urlpath: str | None = None
+    """A published bundle (``mirna``, ``rnaseq``) or the URL of a manifest; None is the modality's own bundle."""
+
+    modality: str | None = None
+    """``mirna`` or ``rnaseq``; a manifest of another modality is refused. None accepts either."""
+
+    version: str | None = None
+    """Pin: the manifest version to use, from the copies kept on disk. None is what the URL serves."""
+
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Options of fsspec, for the URL's protocol or keyed by protocol. May hold credentials: never shown."""
+
+    offline: bool | None = None
+    """Never open a socket. None follows ``INTAKE_TCGA_OFFLINE``."""
+
+    allow_other_hosts: bool = False
+    """Follow data URLs of the manifest that leave its own scheme and host."""
+
+    cache_storage: str | Sequence[str] | None = None
+    """The cache's folder, or read-only folders followed by the writable one. None follows the environment."""
+
+    verify: Literal["stamp", "always"] = "stamp"
+    """Hash a cached file when it changed since it was verified (``stamp``), or at every opening (``always``)."""
+
+    progress: bool | None = None
+    """Show progress bars; None shows them on a terminal or in a notebook."""
+
+    @cached_property
+    def cache(self) -> VerifiedFileCache:
+        """The verified cache under this collection."""
+        folders = [self.cache_storage] if isinstance(self.cache_storage, str) else list(self.cache_storage or [])
+        return VerifiedFileCache(
+            folders[-1] if folders else None,
+            read_only=folders[:-1] if len(folders) > 1 else None,
+            verify=self.verify,
+            offline=self.offline,
+            progress=self.progress,
+        )
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest, read and validated at first use."""
+        return self.load()
+
+    def load(self, *, refresh: bool = False) -> Manifest:
+        """Read the manifest anew; ``refresh=True`` asks the server even where a kept copy would do."""
+        return load_manifest(
+            self.urlpath or self.modality or "mirna",
+            modality=self.modality,
+            cache=self.cache,
+            storage_options=self.storage_options,
+            refresh=refresh,
+            allow_other_hosts=self.allow_other_hosts,
+            version=self.version,
+        )
+
+    def cohort(self, name: str) -> Cohort:
+        """Find a cohort by its full name, or by its code where only one has it."""
+        return self.manifest.find(name)
+
+    def names(self, *, short: bool = True) -> list[str]:
+        """List the cohorts in the manifest's order: codes (full names where a code is not unique), or full names."""
+        return self.manifest.keys() if short else [cohort.name for cohort in self.manifest.cohorts]
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a cohort: names, groups, sizes, digest, models, and whether its file is cached."""
+        return cohort_table(self.manifest, self.is_cached)
+
+    def search(self, text: str | None = None, **facets: Any) -> list[Cohort]:
+        """Find the cohorts that match a text and every facet; see :func:`~intake_tcga.cohorts.table.search_cohorts`."""
+        return search_cohorts(self.manifest.cohorts, text, **facets)
+
+    def remote_file(self, name: str) -> RemoteFile:
+        """Tell where a cohort's file is, and the size and digest it must have."""
+        return self.manifest.remote_file(self.cohort(name))
+
+    def is_cached(self, cohort: Cohort) -> bool:
+        """Tell whether a copy of the cohort's file is on disk, without hashing it."""
+        return self.cache.find(self.manifest.remote_file(cohort)) is not None
+
+    def fetch(self, name: str, *, force: bool = False) -> Path:
+        """Return the local path of a cohort's file, verified; downloads it if no valid copy is on disk.
+
+        Parameters
+        ----------
+        name : str
+            Full name or code.
+        force : bool
+            Download even if a copy is there; the old one stays until the new one is verified.
+        """
+        return self.cache.fetch(self.remote_file(name), storage_options=self.storage_options, force=force)
+
+    def prefetch(
+        self, names: Sequence[str] | None = None, *, threads: int = 4, force: bool = False
+    ) -> dict[str, Path]:
+        """Fetch several cohorts (all by default), ``threads`` at a time; failures are reported together at the end.
+
+        Returns
+        -------
+        dict
+            Local path of each cohort, by the names that were given.
+        """
+        wanted = list(dict.fromkeys(self.names() if names is None else names))
+        files = {name: self.remote_file(name) for name in wanted}
+        paths = self.cache.prefetch(
+            list(files.values()), storage_options=self.storage_options, threads=threads, force=force
+        )
+        return {name: paths[file] for name, file in files.items()}
+
+    def verify_files(self, names: Sequence[str] | None = None) -> dict[str, str]:
+        """Hash the cached files now, whatever is remembered of them; no network.
+
+        Returns
+        -------
+        dict
+            By name: ``"verified"``, ``"not cached"``, or the sentence that says what is wrong.
+        """
+        return {name: self._verified(name) for name in (self.names() if names is None else names)}
+
+    def _verified(self, name: str) -> str:
+        file = self.remote_file(name)
+        if self.cache.find(file) is None:
+            return "not cached"
+        try:
+            self.cache.verify(file)
+        except IntegrityError as error:
+            return str(error)
+        return "verified"
+
+    def open(
+        self,
+        name: str,
+        *,
+        normalization: Narrowing = None,
+        model: Narrowing = None,
+        off_aug: Narrowing = None,
+        chunks: Any = None,
+        force: bool = False,
+    ) -> xr.Dataset:
+        """Open a cohort as a lazy Dataset: dims and variables as in the data model, with provenance in attrs.
+
+        Parameters
+        ----------
+        name : str
+            Full name or code.
+        normalization, model, off_aug : str, sequence of str, or None
+            Narrow the Dataset: a label selects it, several keep them in the order given.
+        chunks : optional
+            As in :func:`xarray.open_dataset`: ``{}`` gives dask chunks that follow the file's own.
+        force : bool
+            Download the file again first.
+
+        Raises
+        ------
+        NameNotFoundError, OptionError
+            The name or an option is wrong; the message lists the right ones.
+        TransferError, IntegrityError, CacheError
+            The file could not be fetched and verified.
+        FileFormatError
+            The file is not what a cohort file is.
+        """
+        from intake_tcga.cohorts.dataset import open_dataset
+
+        file = self.remote_file(name)
+        path = self.fetch(name, force=force)
+        try:
+            dataset = open_dataset(
+                path, chunks=chunks, normalization=normalization, model=model, off_aug=off_aug
+            )
+        except UnsupportedVersionError:
+            raise
+        except FileFormatError as error:
+            raise self._explained(error, file) from error
+        return dataset.assign_attrs(self._provenance(file))
+
+    def open_tree(self, name: str, *, chunks: Any = None, force: bool = False) -> xr.DataTree:
+        """Open a cohort as a lazy DataTree that mirrors the file's groups; parameters as in :meth:`open`."""
+        from intake_tcga.cohorts.tree import open_tree
+
+        file = self.remote_file(name)
+        path = self.fetch(name, force=force)
+        try:
+            tree = open_tree(path, chunks=chunks)
+        except UnsupportedVersionError:
+            raise
+        except FileFormatError as error:
+            raise self._explained(error, file) from error
+        tree.attrs.update(self._provenance(file))
+        return tree
+
+    def _provenance(self, file: RemoteFile) -> dict[str, str]:
+        return {
+            "intake_tcga:source_url": file.shown_url,
+            "intake_tcga:digest": str(file.digest),
+            "intake_tcga:manifest_version": self.manifest.version,
+            "intake_tcga:package_version": __version__,
+        }
+
+    def _explained(self, error: FileFormatError, file: RemoteFile) -> FileFormatError:
+        """Tell a file that was damaged here, which another download mends, from one that was published so."""
+        try:
+            self.cache.verify(file)
+        except (IntegrityError, NameNotFoundError, OSError):
+            return FileFormatError(
+                f"{error} Its digest no longer matches the manifest's: open it with force=True to download it again."
+            )
+        return FileFormatError(
+            f"{error} Its digest matches the manifest's, so it was published like this: report it to the publisher."
+        )
