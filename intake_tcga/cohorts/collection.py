@@ -72,7 +72,9 @@ class CohortCollection:
     @cached_property
     def cache(self) -> VerifiedFileCache:
         """The verified cache under this collection."""
-        folders = [self.cache_storage] if isinstance(self.cache_storage, str) else list(self.cache_storage or [])
+        folders = (
+            [self.cache_storage] if isinstance(self.cache_storage, str) else list(self.cache_storage or [])
+        )
         return VerifiedFileCache(
             folders[-1] if folders else None,
             read_only=folders[:-1] if len(folders) > 1 else None,
@@ -85,6 +87,11 @@ class CohortCollection:
     def manifest(self) -> Manifest:
         """The manifest, read and validated at first use."""
         return self.load()
+
+    def refresh(self) -> Manifest:
+        """Ask the server for the manifest again, and use what it answers from now on."""
+        self.__dict__["manifest"] = manifest = self.load(refresh=True)
+        return manifest
 
     def load(self, *, refresh: bool = False) -> Manifest:
         """Read the manifest anew; ``refresh=True`` asks the server even where a kept copy would do."""

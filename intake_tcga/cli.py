@@ -1,0 +1,432 @@
+"""The command line: ``intake-tcga``. Each command is one call into a room, and a way to show what it returned."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from intake_tcga._version import __version__
+from intake_tcga.cohorts.collection import CohortCollection
+from intake_tcga.errors import IntakeTcgaError, OptionError
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_EPILOG = """\b
+Exit status: 0 done; 1 it could not be done, and stderr says why; 2 the command line was wrong.
+
+\b
+Environment: INTAKE_TCGA_CACHE_DIR is the cache's folder, INTAKE_TCGA_READ_ONLY_ROOTS are shared folders to
+look in first, INTAKE_TCGA_OFFLINE=1 forbids every socket.
+"""
+
+
+class _Commands(click.Group):
+    """Commands whose own errors end in one sentence on stderr and exit status 1."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)  # in the order of a day's work, not of the alphabet
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OptionError as error:
+            raise click.UsageError(str(error)) from error
+        except IntakeTcgaError as error:
+            raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            # `intake-tcga list | head`: the reader has what it wanted. Python would complain again at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+
+
+@click.group(
+    cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="intake-tcga")
+def main() -> None:
+    """Public cancer-expression data of The Cancer Genome Atlas: find it, fetch it, check it.
+
+    A cohort answers to its code (BRCA) or its full name. Without --manifest or --modality, the commands speak of
+    the published bundle of 24 miRNA cohorts.
+
+    \b
+      intake-tcga demo                        the offline sample, printed and drawn
+      intake-tcga list                        what there is
+      intake-tcga search breast               where a word is found
+      intake-tcga fetch BRCA                  download and verify
+      intake-tcga list --modality rnaseq      the other bundle
+    """
+
+
+def _collection_options(command: _Command) -> _Command:
+    """Add the options that say which manifest and which cache; they reach the command as one ``collection``."""
+
+    def with_collection(
+        manifest: str | None,
+        modality: str | None,
+        manifest_version: str | None,
+        cache_dir: str | None,
+        storage_options: Mapping[str, Any],
+        offline: bool,
+        quiet: bool,
+        **kwargs: Any,
+    ) -> Any:
+        collection = CohortCollection(
+            urlpath=manifest,
+            modality=modality,
+            version=manifest_version,
+            storage_options=storage_options,
+            offline=offline or None,
+            cache_storage=cache_dir,
+            progress=False if quiet else None,
+        )
+        return command(collection=collection, **kwargs)
+
+    with_collection.__name__ = command.__name__
+    with_collection.__doc__ = command.__doc__
+    with_collection.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(
+        [
+            click.option("-m", "--manifest", metavar="URL", help="mirna, rnaseq, or the URL of a manifest."),
+            click.option("--modality", type=click.Choice(["mirna", "rnaseq"]), help="Kind of the cohorts."),
+            click.option("--manifest-version", metavar="V", help="Pin a version whose manifest is in the cache."),
+            click.option("--cache-dir", metavar="DIR", help="The cache's folder."),
+            click.option(
+                "--storage-options",
+                metavar="JSON",
+                default="{}",
+                callback=_json_object,
+                help="Options of fsspec for the URL, as a JSON object.",
+            ),
+            click.option("--offline", is_flag=True, help="Never open a socket."),
+            click.option("-q", "--quiet", is_flag=True, help="No progress bars."),
+        ]
+    ):
+        with_collection = option(with_collection)
+    return with_collection  # type: ignore[return-value]
+
+
+def _json_object(_context: click.Context, _parameter: click.Parameter, text: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise click.BadParameter(f"this is not JSON ({error}).") from error
+    if not isinstance(value, dict):
+        raise click.BadParameter('give a JSON object, e.g. \'{"headers": {"Authorization": "…"}}\'.')
+    return value
+
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+
+
+@main.command("list")
+@_collection_options
+@_json_option
+def list_(collection: CohortCollection, as_json: bool) -> None:
+    """List the cohorts of a manifest."""
+    _print_cohorts(collection, collection.names(short=False), as_json)
+
+
+@main.command()
+@click.argument("text", required=False)
+@click.option("--regex", is_flag=True, help="TEXT is a regular expression (case-insensitive).")
+@click.option(
+    "-w",
+    "--where",
+    "facets",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Keep cohorts with this value (several for one field: any of them; <, >, <=, >= compare numbers).",
+)
+@_collection_options
+@_json_option
+def search(
+    collection: CohortCollection, text: str | None, regex: bool, facets: Sequence[str], as_json: bool
+) -> None:
+    """Find cohorts by TEXT, in any field, and by facets.
+
+    \b
+      intake-tcga search kidney
+      intake-tcga search -w cancer_type=BRCA -w cancer_type=OV
+      intake-tcga search -w 'n_samples>500'
+    """
+    pattern = _pattern(text) if regex and text else text
+    found = collection.search(pattern, **_facets(facets))
+    _print_cohorts(collection, [cohort.name for cohort in found], as_json)
+
+
+@main.command()
+@click.argument("name")
+@_collection_options
+@_json_option
+def info(collection: CohortCollection, name: str, as_json: bool) -> None:
+    """Show all that the manifest says of cohort NAME; opens no data file."""
+    from intake_tcga.cohorts.table import cohort_row
+
+    cohort = collection.cohort(name)
+    row = cohort_row(collection.manifest, cohort, cached=collection.is_cached(cohort))
+    row["url"] = collection.remote_file(name).shown_url
+    if as_json:
+        _print_json(row)
+    else:
+        _print_rows([{"field": key, "value": _shown(value)} for key, value in row.items()])
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every cohort of the manifest.")
+@click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 32), help="Downloads at a time.")
+@click.option("--force", is_flag=True, help="Download again; the old file stays until the new one is verified.")
+@_collection_options
+@_json_option
+def fetch(
+    collection: CohortCollection,
+    names: Sequence[str],
+    everything: bool,
+    threads: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Download cohorts NAMES into the cache and verify them; what is there already is not downloaded again."""
+    if bool(names) == everything:
+        raise click.UsageError("Name the cohorts to fetch, or give --all.")
+    paths = collection.prefetch(None if everything else names, threads=threads, force=force)
+    rows = [{"cohort": name, "path": str(path)} for name, path in paths.items()]
+    _print_json(rows) if as_json else _print_rows(rows)
+
+
+@main.command()
+@click.argument("name")
+@_collection_options
+def path(collection: CohortCollection, name: str) -> None:
+    """Print the path of cohort NAME's verified file, downloading it if needed."""
+    click.echo(collection.fetch(name))
+
+
+@main.command()
+@click.argument("names", nargs=-1)
+@_collection_options
+@_json_option
+def verify(collection: CohortCollection, names: Sequence[str], as_json: bool) -> None:
+    """Hash the cached files of cohorts NAMES (all by default) now; exit status 1 if one is wrong."""
+    outcomes = collection.verify_files(names or None)
+    rows = [{"cohort": name, "outcome": outcome} for name, outcome in outcomes.items()]
+    _print_json(rows) if as_json else _print_rows(rows)
+    if any(outcome not in ("verified", "not cached") for outcome in outcomes.values()):
+        sys.exit(1)
+
+
+@main.command()
+@click.option("--cache-dir", metavar="DIR", help="The cache's folder.")
+@_json_option
+def cache(cache_dir: str | None, as_json: bool) -> None:
+    """Show what is in the cache: files, bytes, when they were verified."""
+    from intake_tcga.cache import VerifiedFileCache
+
+    store = VerifiedFileCache(cache_dir)
+    rows = [
+        {
+            "file": f"{entry.version}/{entry.name}",
+            "bytes": entry.size,
+            "verified": entry.verified_at,
+            "digest": str(entry.digest or ""),
+            "path": str(entry.path),
+        }
+        for entry in store.info()
+    ]
+    if as_json:
+        _print_json({"cache_dir": str(store.root), "files": rows})
+        return
+    _print_rows([{**row, "bytes": _human(row["bytes"]), "digest": str(row["digest"])[:19]} for row in rows])
+    click.echo(f"{store.root}: {len(rows)} files, {_human(sum(int(str(row['bytes'])) for row in rows))}")
+
+
+@main.command()
+@click.option("--cache-dir", metavar="DIR", help="The cache's folder.")
+@click.option("--manifest-version", metavar="V", help="Only files of this manifest version.")
+@click.option("--name", metavar="FILE", help="Only the file of this name, e.g. BRCA_….h5.")
+@click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+@_json_option
+def clear(cache_dir: str | None, manifest_version: str | None, name: str | None, yes: bool, as_json: bool) -> None:
+    """Remove from the cache what this program put there."""
+    from intake_tcga.cache import VerifiedFileCache
+
+    store = VerifiedFileCache(cache_dir)
+    if not yes:
+        click.confirm(f"Remove files that were downloaded to {store.root}?", abort=True, err=True)
+    removed = [str(gone) for gone in store.clear(version=manifest_version, name=name)]
+    if as_json:
+        _print_json(removed)
+    else:
+        click.echo("\n".join([*removed, f"{len(removed)} files removed from {store.root}"]))
+
+
+@main.command()
+@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write here, not to stdout.")
+@click.option("--entries", is_flag=True, help="One entry a cohort, instead of one that reads the manifest.")
+@_collection_options
+def catalog(collection: CohortCollection, output: str | None, entries: bool) -> None:
+    """Write an intake catalog (YAML) for a manifest; credentials are left out."""
+    from intake_tcga.drivers import CohortCatalog
+
+    cat = CohortCatalog(
+        collection.urlpath or collection.modality or "mirna",
+        modality=collection.modality,
+        version=collection.version,
+        storage_options=collection.storage_options,
+        offline=collection.offline,
+        cache_storage=collection.cache_storage,
+        name=collection.manifest.modality,
+    )
+    text = cat.serialize() if entries else cat.yaml()
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}; choose another --output.") from error
+    click.echo(f"{output}: open it with intake.open_catalog({output!r})", err=True)
+
+
+@main.command()
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    default="intake-tcga-demo.png",
+    show_default=True,
+    type=click.Path(dir_okay=False),
+    help="The picture.",
+)
+@click.option("--cache-dir", metavar="DIR", help="The cache's folder.")
+def demo(output: str, cache_dir: str | None) -> None:
+    """Open the offline sample, print it, and draw real against synthetic samples; no network."""
+    from intake_tcga.cohorts.sample import sample_collection
+    from intake_tcga.plots import plot_pca
+
+    sample = sample_collection(cache_storage=cache_dir)
+    _print_cohorts(sample, sample.names(short=False), as_json=False)
+    dataset = sample.open("PRAD")
+    click.echo(f"\n{dataset}\n")
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    axes = plot_pca(dataset.sel(normalization="TC", model="CVAE1_5"))
+    try:
+        axes.figure.savefig(output, dpi=150)
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}; choose another --output.") from error
+    click.echo(f"file      {sample.fetch('PRAD')}\npicture   {output}")
+
+
+def _print_cohorts(collection: CohortCollection, names: Sequence[str], as_json: bool) -> None:
+    from intake_tcga.cohorts.table import cohort_row
+
+    manifest = collection.manifest
+    chosen = [cohort for cohort in manifest.cohorts if cohort.name in set(names)]
+    rows = [cohort_row(manifest, cohort, cached=collection.is_cached(cohort)) for cohort in chosen]
+    if as_json:
+        _print_json(rows)
+        return
+    _print_rows(
+        [
+            {
+                "cohort": cohort.name if manifest.keys().count(cohort.code) == 0 else cohort.code,
+                "cancer": row["cancer_name"],
+                "groups": ", ".join(cohort.group_labels),
+                "samples": cohort.n_samples,
+                "features": cohort.n_features,
+                "bytes": _human(cohort.size),
+                "cached": "yes" if row["cached"] else "",
+            }
+            for cohort, row in zip(chosen, rows, strict=True)
+        ]
+    )
+
+
+def _print_rows(rows: Sequence[Mapping[str, object]]) -> None:
+    """Print a table on a terminal, tab-separated lines into a pipe."""
+    if not rows:
+        click.echo("nothing", err=True)
+        return
+    if not sys.stdout.isatty():
+        click.echo("\n".join("\t".join(map(str, line)) for line in [list(rows[0]), *(row.values() for row in rows)]))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column, value in rows[0].items():
+        table.add_column(column, justify="right" if isinstance(value, int) else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(str(value).replace("[", r"\[") for value in row.values()))
+    Console().print(table)
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def _shown(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _human(size: object) -> str:
+    number = float(str(size))
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} TB"
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise click.UsageError(f"{text!r} is not a regular expression: {error}.") from error
+
+
+def _facets(texts: Sequence[str]) -> dict[str, Any]:
+    """Turn ``field=value`` texts into facets: several values of a field are alternatives."""
+    facets: dict[str, Any] = {}
+    for text in texts:
+        match = re.fullmatch(r"(\w+)\s*(<=|>=|=|<|>)\s*(.*)", text, re.DOTALL)
+        if match is None:
+            raise click.UsageError(f"--where {text!r} is not FIELD=VALUE, e.g. cancer_type=BRCA or 'n_samples>500'.")
+        name, operator, value = match.groups()
+        if operator == "=":
+            facets.setdefault(name, []).append(_number(value))
+        else:
+            facets[name] = _both(facets.get(name), _comparison(operator, value))
+    return facets
+
+
+def _number(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"-?\d+", text) else text
+
+
+def _comparison(operator: str, text: str) -> Callable[[Any], bool]:
+    try:
+        bound = float(text)
+    except ValueError as error:
+        raise click.UsageError(f"{operator}{text} compares with a number, and {text!r} is none.") from error
+    return {
+        "<": lambda value: value is not None and value < bound,
+        ">": lambda value: value is not None and value > bound,
+        "<=": lambda value: value is not None and value <= bound,
+        ">=": lambda value: value is not None and value >= bound,
+    }[operator]
+
+
+def _both(first: Callable[[Any], bool] | None, second: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Combine two comparisons of one field: 100 < n and n < 500."""
+    return second if first is None else lambda value: first(value) and second(value)
