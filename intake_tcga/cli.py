@@ -357,7 +357,7 @@ def _print_rows(rows: Sequence[Mapping[str, object]]) -> None:
     if not rows:
         click.echo("nothing", err=True)
         return
-    if not sys.stdout.isatty():
+    if not _is_terminal():
         click.echo("\n".join("\t".join(map(str, line)) for line in [list(rows[0]), *(row.values() for row in rows)]))
         return
     from rich.console import Console
@@ -369,6 +369,10 @@ def _print_rows(rows: Sequence[Mapping[str, object]]) -> None:
     for row in rows:
         table.add_row(*(str(value).replace("[", r"\[") for value in row.values()))
     Console().print(table)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def _print_json(value: object) -> None:

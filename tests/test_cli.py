@@ -1,0 +1,164 @@
+"""The command line, as a user types it."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from cohort_files import write_mirna
+from manifests import manifest_for
+
+from intake_tcga.cli import main
+
+
+@pytest.fixture
+def manifest(tmp_path):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    for name in ("BRCA_er_status", "OV_grade"):
+        write_mirna(folder / f"{name}.h5")
+    return manifest_for(folder)
+
+
+@pytest.fixture
+def run(manifest, tmp_path, monkeypatch):
+    """Return a function that runs a command on the manifest and returns its result."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words, status=0, with_manifest=True):
+        words = [*words, "-m", manifest.as_uri()] if with_manifest else words
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == status, result.output
+        assert result.exception is None or isinstance(result.exception, SystemExit)
+        return result
+
+    return run
+
+
+def test_list(run):
+    lines = run("list").stdout.splitlines()
+    assert lines[0].split("\t")[:2] == ["cohort", "cancer"]
+    assert [line.split("\t")[0] for line in lines[1:]] == ["BRCA", "OV"]
+
+
+def test_list_json(run):
+    assert [row["cancer_type"] for row in json.loads(run("list", "--json").stdout)] == ["BRCA", "OV"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (["breast"], ["BRCA_er_status"]),
+        (["^ov", "--regex"], ["OV_grade"]),
+        (["-w", "cancer_type=OV", "-w", "cancer_type=BRCA"], ["BRCA_er_status", "OV_grade"]),
+        (["-w", "n_samples>100000"], []),
+        (["-w", "n_samples>0", "-w", "n_samples<=100000"], ["BRCA_er_status", "OV_grade"]),
+    ],
+)
+def test_search(run, words, found):
+    assert [row["name"] for row in json.loads(run("search", *words, "--json").stdout)] == found
+
+
+def test_info(run):
+    shown = json.loads(run("info", "BRCA", "--json").stdout)
+    assert shown["cancer_name"] == "Breast Invasive Carcinoma"
+    assert shown["cached"] is False
+    assert "Breast Invasive Carcinoma" in run("info", "BRCA").stdout
+
+
+def test_fetch_path_verify_cache_clear(run, cache_dir):
+    fetched = json.loads(run("fetch", "--all", "--json", "-q").stdout)
+    assert [row["cohort"] for row in fetched] == ["BRCA", "OV"]
+    assert run("path", "OV").stdout.strip() == fetched[1]["path"]
+    assert [row["outcome"] for row in json.loads(run("verify", "--json").stdout)] == ["verified"] * 2
+    kept = json.loads(run("cache", "--json", with_manifest=False).stdout)
+    assert kept["cache_dir"] == str(cache_dir)
+    assert len(kept["files"]) == 2
+    removed = json.loads(run("clear", "--yes", "--json", "--name", "OV_grade.h5", with_manifest=False).stdout)
+    assert removed == [fetched[1]["path"]]
+    assert not os.path.exists(removed[0])
+    assert json.loads(run("verify", "OV", "--json").stdout)[0]["outcome"] == "not cached"
+
+
+def test_verify_finds_damage(run):
+    path = run("path", "OV").stdout.strip()
+    with open(path, "r+b") as file:
+        file.seek(5000)
+        file.write(b"damage")
+    result = run("verify", status=1)
+    assert "sha256" in result.stdout
+
+
+def test_clear_asks_first(run):
+    run("fetch", "OV", "-q")
+    result = CliRunner().invoke(main, ["clear"], input="n\n")
+    assert result.exit_code == 1
+    assert run("path", "OV", "--offline").stdout.strip()
+
+
+def test_catalog(run, tmp_path):
+    import intake
+
+    run("catalog", "-o", str(tmp_path / "c.yaml"))
+    assert list(intake.open_catalog(str(tmp_path / "c.yaml")).mirna) == ["BRCA", "OV"]
+    entries = yaml.safe_load(run("catalog", "--entries").stdout)["sources"]
+    assert list(entries) == ["BRCA", "OV"]
+
+
+def test_demo(run, tmp_path):
+    result = run("demo", with_manifest=False)
+    assert "Prostate Adenocarcinoma" in result.stdout
+    assert "synthetic_sample: 100" in result.stdout
+    assert (tmp_path / "intake-tcga-demo.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (["info", "BRCX"], 1, "BRCA"),
+        (["search", "-w", "colour=red"], 2, "cancer_type"),
+        (["search", "-w", "nonsense"], 2, "FIELD=VALUE"),
+        (["search", "-w", "n_samples>many"], 2, "many"),
+        (["search", "(", "--regex"], 2, "regular expression"),
+        (["fetch"], 2, "--all"),
+        (["list", "--storage-options", "{"], 2, "JSON"),
+        (["list", "--storage-options", "[]"], 2, "JSON object"),
+        (["list", "--modality", "rnaseq"], 1, "rnaseq"),
+        (["catalog", "-o", "/nonexistent/c.yaml"], 1, "--output"),
+    ],
+)
+def test_errors_are_a_sentence(run, words, status, says):
+    result = run(*words, status=status)
+    assert says in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_unreachable_manifest(tmp_path):
+    result = CliRunner().invoke(main, ["list", "-m", (tmp_path / "absent.json").as_uri()])
+    assert result.exit_code == 1
+    assert "absent.json" in result.stderr
+
+
+def test_help_shows_every_command(run):
+    shown = run("--help", with_manifest=False).stdout
+    for command in ("list", "search", "info", "fetch", "path", "verify", "cache", "clear", "catalog", "demo"):
+        assert f"\n  {command} " in shown
+    assert "Exit status" in shown
+
+
+def test_a_closed_pipe_is_no_error(manifest):
+    command = f"{sys.executable} -m intake_tcga list -m {manifest.as_uri()} | true"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+
+
+def test_tables_on_a_terminal(run, monkeypatch):
+    import intake_tcga.cli as cli
+
+    monkeypatch.setattr(cli, "_is_terminal", lambda: True)
+    shown = run("list").stdout
+    assert "\t" not in shown
+    assert "Ovarian" in shown
