@@ -47,11 +47,13 @@ class _Commands(click.Group):
 
 
 @click.group(
-    cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=_Commands,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="intake-tcga")
 def main() -> None:
-    """Public cancer-expression data of The Cancer Genome Atlas: find it, fetch it, check it.
+    r"""Public cancer-expression data of The Cancer Genome Atlas: find it, fetch it, check it.
 
     A cohort answers to its code (BRCA) or its full name. Without --manifest or --modality, the commands speak of
     the published bundle of 24 miRNA cohorts.
@@ -96,7 +98,9 @@ def _collection_options(command: _Command) -> _Command:
         [
             click.option("-m", "--manifest", metavar="URL", help="mirna, rnaseq, or the URL of a manifest."),
             click.option("--modality", type=click.Choice(["mirna", "rnaseq"]), help="Kind of the cohorts."),
-            click.option("--manifest-version", metavar="V", help="Pin a version whose manifest is in the cache."),
+            click.option(
+                "--manifest-version", metavar="V", help="Pin a version whose manifest is in the cache."
+            ),
             click.option("--cache-dir", metavar="DIR", help="The cache's folder."),
             click.option(
                 "--storage-options",
@@ -150,7 +154,7 @@ def list_(collection: CohortCollection, as_json: bool) -> None:
 def search(
     collection: CohortCollection, text: str | None, regex: bool, facets: Sequence[str], as_json: bool
 ) -> None:
-    """Find cohorts by TEXT, in any field, and by facets.
+    r"""Find cohorts by TEXT, in any field, and by facets.
 
     \b
       intake-tcga search kidney
@@ -182,8 +186,12 @@ def info(collection: CohortCollection, name: str, as_json: bool) -> None:
 @main.command()
 @click.argument("names", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every cohort of the manifest.")
-@click.option("--threads", default=4, show_default=True, type=click.IntRange(1, 32), help="Downloads at a time.")
-@click.option("--force", is_flag=True, help="Download again; the old file stays until the new one is verified.")
+@click.option(
+    "--threads", default=4, show_default=True, type=click.IntRange(1, 32), help="Downloads at a time."
+)
+@click.option(
+    "--force", is_flag=True, help="Download again; the old file stays until the new one is verified."
+)
 @_collection_options
 @_json_option
 def fetch(
@@ -254,7 +262,9 @@ def cache(cache_dir: str | None, as_json: bool) -> None:
 @click.option("--name", metavar="FILE", help="Only the file of this name, e.g. BRCA_….h5.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @_json_option
-def clear(cache_dir: str | None, manifest_version: str | None, name: str | None, yes: bool, as_json: bool) -> None:
+def clear(
+    cache_dir: str | None, manifest_version: str | None, name: str | None, yes: bool, as_json: bool
+) -> None:
     """Remove from the cache what this program put there."""
     from intake_tcga.cache import VerifiedFileCache
 
@@ -269,7 +279,9 @@ def clear(cache_dir: str | None, manifest_version: str | None, name: str | None,
 
 
 @main.command()
-@click.option("-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write here, not to stdout.")
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write here, not to stdout."
+)
 @click.option("--entries", is_flag=True, help="One entry a cohort, instead of one that reads the manifest.")
 @_collection_options
 def catalog(collection: CohortCollection, output: str | None, entries: bool) -> None:
@@ -292,7 +304,9 @@ def catalog(collection: CohortCollection, output: str | None, entries: bool) -> 
     try:
         Path(output).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise click.ClickException(f"{output} cannot be written: {error.strerror}; choose another --output.") from error
+        raise click.ClickException(
+            f"{output} cannot be written: {error.strerror}; choose another --output."
+        ) from error
     click.echo(f"{output}: open it with intake.open_catalog({output!r})", err=True)
 
 
@@ -323,7 +337,9 @@ def demo(output: str, cache_dir: str | None) -> None:
     try:
         axes.figure.savefig(output, dpi=150)
     except OSError as error:
-        raise click.ClickException(f"{output} cannot be written: {error.strerror}; choose another --output.") from error
+        raise click.ClickException(
+            f"{output} cannot be written: {error.strerror}; choose another --output."
+        ) from error
     click.echo(f"file      {sample.fetch('PRAD')}\npicture   {output}")
 
 
@@ -358,7 +374,9 @@ def _print_rows(rows: Sequence[Mapping[str, object]]) -> None:
         click.echo("nothing", err=True)
         return
     if not _is_terminal():
-        click.echo("\n".join("\t".join(map(str, line)) for line in [list(rows[0]), *(row.values() for row in rows)]))
+        click.echo(
+            "\n".join("\t".join(map(str, line)) for line in [list(rows[0]), *(row.values() for row in rows)])
+        )
         return
     from rich.console import Console
     from rich.table import Table
@@ -405,7 +423,9 @@ def _facets(texts: Sequence[str]) -> dict[str, Any]:
     for text in texts:
         match = re.fullmatch(r"(\w+)\s*(<=|>=|=|<|>)\s*(.*)", text, re.DOTALL)
         if match is None:
-            raise click.UsageError(f"--where {text!r} is not FIELD=VALUE, e.g. cancer_type=BRCA or 'n_samples>500'.")
+            raise click.UsageError(
+                f"--where {text!r} is not FIELD=VALUE, e.g. cancer_type=BRCA or 'n_samples>500'."
+            )
         name, operator, value = match.groups()
         if operator == "=":
             facets.setdefault(name, []).append(_number(value))

@@ -127,7 +127,9 @@ class CohortSource(DataSource):  # type: ignore[misc]
     def read_partition(self, i: int) -> xr.Dataset:
         """Return partition 0, the whole cohort; a cohort has no other."""
         if i != 0:
-            raise OptionError(f"Cohort {self.cohort!r} has one partition, not {i + 1}; use to_dask() for its chunks.")
+            raise OptionError(
+                f"Cohort {self.cohort!r} has one partition, not {i + 1}; use to_dask() for its chunks."
+            )
         return self.read()
 
     def _get_partition(self, _: int) -> xr.Dataset:
@@ -155,7 +157,10 @@ class CohortSource(DataSource):  # type: ignore[misc]
         self._schema = None
 
     def _yaml(self) -> dict[str, Any]:
-        arguments = {**self._captured_init_kwargs, **dict(zip(("cohort",), self._captured_init_args, strict=False))}
+        arguments = {
+            **self._captured_init_kwargs,
+            **dict(zip(("cohort",), self._captured_init_args, strict=False)),
+        }
         return _entry_as_dict(self.name, "tcga_cohort", arguments, self.description, self.metadata)
 
     def yaml(self) -> str:
@@ -231,7 +236,7 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
         return _CohortEntries(self)
 
     def force_reload(self) -> None:
-        """Ask the server for the manifest again. (Making a catalog calls this too, and asks nothing.)"""
+        """Ask the server for the manifest again, if it was read before: making a catalog calls this too."""
         if "manifest" in vars(self.collection):
             self.collection.refresh()
 
@@ -270,7 +275,9 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
 
     def _cohorts(self) -> list[Cohort]:
         shown = self._subset
-        return [cohort for cohort in self.collection.manifest.cohorts if shown is None or cohort.name in shown]
+        return [
+            cohort for cohort in self.collection.manifest.cohorts if shown is None or cohort.name in shown
+        ]
 
     # -- finding -------------------------------------------------------------------------------------------------
 
@@ -325,7 +332,7 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
         return {name: str(path) for name, path in self.collection.prefetch(wanted, threads=threads).items()}
 
     def to_dataset_dict(self, **options: Any) -> dict[str, xr.Dataset]:
-        """Open every cohort lazily, with the same options (``normalization=``, ``model=``, ``off_aug=``, ``chunks=``)."""
+        """Open every cohort lazily with the same options: ``normalization=``, ``model=``, ``off_aug=``, ``chunks=``."""
         return {name: self[name](**options).to_dask() for name in self}
 
     def to_v2(self) -> CatalogV2:
@@ -341,7 +348,10 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
     # -- showing -------------------------------------------------------------------------------------------------
 
     def _yaml(self) -> dict[str, Any]:
-        arguments = {**self._captured_init_kwargs, **dict(zip(("urlpath",), self._captured_init_args, strict=False))}
+        arguments = {
+            **self._captured_init_kwargs,
+            **dict(zip(("urlpath",), self._captured_init_args, strict=False)),
+        }
         for intakes_own in ("name", "description", "metadata", "ttl"):
             arguments.pop(intakes_own, None)
         return _entry_as_dict(self.name, "tcga", arguments, self.description, self.metadata)
@@ -356,7 +366,12 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
         for name in self:
             sources |= self[name]._yaml()["sources"]
         text: str = yaml.safe_dump(
-            {"name": self.name, "description": self.description, "metadata": self.metadata, "sources": sources},
+            {
+                "name": self.name,
+                "description": self.description,
+                "metadata": self.metadata,
+                "sources": sources,
+            },
             sort_keys=False,
         )
         return text
@@ -399,7 +414,9 @@ class CohortEntry(LocalCatalogEntry):  # type: ignore[misc]
     def get(self, **user_parameters: Any) -> CohortSource:
         """Return the source, with the user's options."""
         source: CohortSource = super().get(**user_parameters)
-        vars(source)["collection"] = self._catalog.collection if _keeps_collection(user_parameters) else source.collection
+        vars(source)["collection"] = (
+            self._catalog.collection if _keeps_collection(user_parameters) else source.collection
+        )
         return source
 
 
@@ -466,15 +483,13 @@ def _options(catalog: CohortCatalog) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value != getattr(default, name)}
 
 
-def _keeps_collection(user_parameters: Mapping[str, Any]) -> bool:
-    return not set(user_parameters) & set(_COLLECTION_OPTIONS)
-
-
 def _parameters(cohort: Cohort) -> list[LabelParameter]:
     # Keywords only: intake keeps nothing else of a parameter when a catalog is saved.
     choices = {"normalization": cohort.normalizations, "model": cohort.models, "off_aug": cohort.off_augs}
     return [
-        LabelParameter(name=name, description=f"{name}s to open; all if not given", type="str", allowed=list(labels))
+        LabelParameter(
+            name=name, description=f"{name}s to open; all if not given", type="str", allowed=list(labels)
+        )
         for name, labels in choices.items()
         if labels
     ]
@@ -488,7 +503,11 @@ def _metadata(collection: CohortCollection, cohort: Cohort) -> dict[str, Any]:
 
 
 def _entry_as_dict(
-    name: str, driver: str, arguments: Mapping[str, Any], description: str | None, metadata: Mapping[str, Any] | None
+    name: str,
+    driver: str,
+    arguments: Mapping[str, Any],
+    description: str | None,
+    metadata: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     given = {key: value for key, value in arguments.items() if value not in (None, {}) and key != "metadata"}
     if "urlpath" in given:
@@ -498,7 +517,12 @@ def _entry_as_dict(
     kept = {key: value for key, value in (metadata or {}).items() if key not in _INTAKES_OWN_METADATA}
     return {
         "sources": {
-            name: {"driver": driver, "description": description or "", "metadata": _plain(kept), "args": _plain(given)}
+            name: {
+                "driver": driver,
+                "description": description or "",
+                "metadata": _plain(kept),
+                "args": _plain(given),
+            }
         }
     }
 
@@ -511,7 +535,19 @@ def without_credentials(options: Mapping[str, Any]) -> dict[str, Any]:
     >>> without_credentials({"s3": {"anon": False, "key": "A", "secret": "B", "endpoint_url": "https://s3.local"}})
     {'s3': {'anon': False, 'endpoint_url': 'https://s3.local'}}
     """
-    secret = ("key", "secret", "token", "password", "passwd", "auth", "header", "cookie", "credential", "username", "sas")
+    secret = (
+        "key",
+        "secret",
+        "token",
+        "password",
+        "passwd",
+        "auth",
+        "header",
+        "cookie",
+        "credential",
+        "username",
+        "sas",
+    )
     kept: dict[str, Any] = {}
     for name, value in options.items():
         if any(word in str(name).lower() for word in secret):

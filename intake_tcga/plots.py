@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-_GROUP_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")  # Okabe-Ito: colour-blind safe
+_GROUP_COLOURS = (
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#CC79A7",
+    "#E69F00",
+    "#56B4E9",
+)  # Okabe-Ito: colour-blind safe
 
 
 def plot_pca(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
@@ -86,7 +93,9 @@ def plot_pca(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         )  # fmt: skip
     ax.set_xlabel(f"PC 1 ({explained[0]:.0%} of the real variance)".replace("%", " %"))
     ax.set_ylabel(f"PC 2 ({explained[1]:.0%})".replace("%", " %"))
-    chosen_labels = [str(ds[name].item()) for name in ("normalization", "augmentation", "model") if name in ds.coords]
+    chosen_labels = [
+        str(ds[name].item()) for name in ("normalization", "augmentation", "model") if name in ds.coords
+    ]
     ax.set_title(" · ".join([str(ds.attrs.get("dataset_name", "")), *chosen_labels]).strip(" ·"))
     ax.legend(fontsize="small", framealpha=0.6)
     return ax

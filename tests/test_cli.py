@@ -151,12 +151,14 @@ def test_help_shows_every_command(run):
 
 def test_a_closed_pipe_is_no_error(manifest):
     command = f"{sys.executable} -m intake_tcga list -m {manifest.as_uri()} | true"
-    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False
+    )
     assert done.stderr == ""
 
 
 def test_tables_on_a_terminal(run, monkeypatch):
-    import intake_tcga.cli as cli
+    from intake_tcga import cli
 
     monkeypatch.setattr(cli, "_is_terminal", lambda: True)
     shown = run("list").stdout

@@ -40,7 +40,9 @@ def cat(bundle):
 
 
 def write_catalog(path, **sources):
-    path.write_text(yaml.safe_dump({"sources": {k: {"driver": "tcga", "args": v} for k, v in sources.items()}}))
+    path.write_text(
+        yaml.safe_dump({"sources": {k: {"driver": "tcga", "args": v} for k, v in sources.items()}})
+    )
     return str(path)
 
 
@@ -210,7 +212,7 @@ class TestTraps:
             list(cat.mirna)
 
     def test_listing_costs_one_manifest_read(self, bundle, monkeypatch):
-        import intake_tcga.cohorts.collection as collection
+        from intake_tcga.cohorts import collection
 
         reads = []
         load = collection.load_manifest
@@ -242,7 +244,9 @@ class TestTraps:
         monkeypatch.setenv("SECRET", "s3cr3t")
         write_mirna(tmp_path / "BRCA_x.h5")
         path = manifest_for(tmp_path)
-        path.write_text(path.read_text().replace('"clinical_variable": "', '"clinical_variable": "{{ env(SECRET) }}'))
+        path.write_text(
+            path.read_text().replace('"clinical_variable": "', '"clinical_variable": "{{ env(SECRET) }}')
+        )
         assert "s3cr3t" not in repr(intake.open_tcga(path.as_uri())["BRCA"].metadata)
 
     def test_catalog_dir_with_or_without_slash(self, bundle):
@@ -258,8 +262,10 @@ class TestTraps:
         cat.save(str(tmp_path / "saved.yaml"))
         saved = intake.open_catalog(str(tmp_path / "saved.yaml"))
         assert list(saved) == list(cat)
-        assert saved["BRCA"](normalization="TC").to_dask()["real"].identical(
-            cat["BRCA"](normalization="TC").to_dask()["real"]
+        assert (
+            saved["BRCA"](normalization="TC")
+            .to_dask()["real"]
+            .identical(cat["BRCA"](normalization="TC").to_dask()["real"])
         )
 
     def test_yaml_of_a_source_reopens_the_same(self, cat, tmp_path):
@@ -283,7 +289,9 @@ class TestTraps:
             assert "pa55" not in shown
 
     def test_without_credentials_goes_deep(self):
-        options = {"s3": {"key": "K", "client_kwargs": {"endpoint_url": "http://u:p@h/", "aws_session_token": "T"}}}
+        options = {
+            "s3": {"key": "K", "client_kwargs": {"endpoint_url": "http://u:p@h/", "aws_session_token": "T"}}
+        }
         assert without_credentials(options) == {"s3": {"client_kwargs": {"endpoint_url": "http://h/"}}}
 
     def test_walk_raises_the_typed_error(self, tmp_path):
@@ -351,7 +359,13 @@ class TestPickles:
             distributed.Client(cluster) as client,
         ):
             sources = [cat[name](normalization="TC") for name in cat]
-            means = client.gather([client.submit(lambda s: float(s.to_dask()["real"].mean()), s) for s in sources])
+            means = client.gather(
+                [client.submit(lambda s: float(s.to_dask()["real"].mean()), s) for s in sources]
+            )
             there = float(cat.BRCA(normalization="TC").to_dask()["real"].mean().compute())
         assert means[0] == pytest.approx(there)
-        assert sorted(p.name for p in cache_dir.rglob("*.h5")) == ["BRCA_er_status.h5", "OV_grade.h5", "OV_stage.h5"]
+        assert sorted(p.name for p in cache_dir.rglob("*.h5")) == [
+            "BRCA_er_status.h5",
+            "OV_grade.h5",
+            "OV_stage.h5",
+        ]

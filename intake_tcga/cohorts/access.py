@@ -172,7 +172,9 @@ def cohort_path(
     force: bool = False,
     **options: Any,
 ) -> Path:
-    """Return the local path of a cohort's verified file, downloading it if needed; parameters as in :func:`open_cohort`.
+    """Return the local path of a cohort's verified file, downloading it if needed.
+
+    Parameters as in :func:`open_cohort`.
 
     Examples
     --------

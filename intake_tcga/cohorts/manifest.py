@@ -80,7 +80,7 @@ class Cohort:
     """Offline augmentations in the file; empty in schema 1.0, which has none."""
 
     metadata: dict[str, Any] = field(default_factory=dict, hash=False, repr=False)
-    """Every other field of the entry, as it was."""
+    """Every other field of the entry, as it was (for RNA-seq: ``n_train``, ``n_test``, ``model_family``, …)."""
 
     @property
     def code(self) -> str:
@@ -272,7 +272,7 @@ def _check_entries(
         except ValueError as error:
             problems.append(f"{place}.url: {error}")
         else:
-            checked.append(_Checked(entry, url, _unknown(raw, schema)))
+            checked.append(_Checked(entry, url, _unknown(raw, schema, but=schema.only_described)))
     return checked, problems
 
 
@@ -305,8 +305,8 @@ def _repeated(raws: list[Any]) -> list[str]:
     return problems
 
 
-def _unknown(raw: dict[str, Any], known: type[BaseModel]) -> dict[str, Any]:
-    names = {field.alias or name for name, field in known.model_fields.items()}
+def _unknown(raw: dict[str, Any], known: type[BaseModel], but: frozenset[str] = frozenset()) -> dict[str, Any]:
+    names = {field.alias or name for name, field in known.model_fields.items()} - but
     return {name: value for name, value in raw.items() if name not in names}
 
 

@@ -31,7 +31,7 @@ def read_json_object(body: bytes) -> tuple[dict[str, Any], list[str]]:
     Examples
     --------
     >>> read_json_object(b'{"version": "1.0", "datasets": [{"file": "a", "file": "b"}]}')[1]
-    ["datasets[0].file: is given more than once"]
+    ['datasets[0].file: is given more than once']
     >>> read_json_object(b"<!DOCTYPE html><title>Sign in</title>")[1]
     ["it is not JSON but looks like a web page, of a login or a proxy; it starts with '<!DOCTYPE html>...'"]
     """

@@ -99,6 +99,9 @@ class Entry(_Rules):
     sha256: Annotated[str, AfterValidator(_sha256)]
     url: str | None = None
 
+    only_described: ClassVar[frozenset[str]] = frozenset()
+    """Fields that have rules, and no place of their own in a Cohort."""
+
 
 class Entry1(Entry):
     """A miRNA cohort: schema 1.0."""
@@ -123,12 +126,17 @@ class Entry2(Entry):
     normalizations: Names
     off_augs: Names
     models: Names
+    # Checked where present; nothing depends on them, so a Cohort keeps them with its metadata.
     source_label: Text | None = None
     n_train: Count | None = None
     n_test: Count | None = None
     model_family: Text | None = None
     synthetic_has_groups: bool | None = None
     new_size: Count | None = None
+
+    only_described: ClassVar[frozenset[str]] = frozenset(
+        {"source_label", "n_train", "n_test", "model_family", "synthetic_has_groups", "new_size"}
+    )
 
 
 SCHEMAS: dict[str, type[Entry1 | Entry2]] = {"1.0": Entry1, "2.0": Entry2}

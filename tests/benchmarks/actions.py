@@ -45,7 +45,7 @@ def rival_load_and_take(manifest: str, cohort: str, modality: str, rival: str, c
 
 
 def our_open(manifest: str, cohort: str, cache: str, **_):
-    import intake_tcga.accessor  # noqa: F401
+    import intake_tcga.accessor
     import intake_tcga.cohorts.dataset  # noqa: F401
 
     return lambda: ours(manifest, cache).open(cohort).close()

@@ -39,14 +39,18 @@ def write_mirna(path: Path, *, samples: int, raw_samples: int, features: int, se
         raw = file.create_group("raw")
         raw["groups"], raw["sample_ids"], raw["feature_names"] = groups, barcodes, names
         raw.create_dataset("expression", data=counts, compression="gzip", compression_opts=4, chunks=True)
-        file.create_group("synthetic").attrs.update({"epoch": 1000, "learning_rate": 0.0005, "random_seed": 42})
+        file.create_group("synthetic").attrs.update(
+            {"epoch": 1000, "learning_rate": 0.0005, "random_seed": 42}
+        )
         real = np.log2(counts[kept_rows][:, kept] + 1)
         for normalization, method in NORMALIZATIONS.items():
             scaled = real if normalization == "raw_norm" else real * rng.uniform(0.9, 1.1, (samples, 1))
             group = file.create_group(f"processed/{normalization}")
             group.attrs.update({"normalization_method": method, "transform": "log2(x+1)"})
             group["groups"], group["feature_names"] = groups[kept_rows], names[kept]
-            group.create_dataset("expression", data=scaled, compression="gzip", compression_opts=4, chunks=True)
+            group.create_dataset(
+                "expression", data=scaled, compression="gzip", compression_opts=4, chunks=True
+            )
             runs = file.create_group(f"synthetic/{normalization}")
             runs["feature_names"] = names[kept]
             for kl_weight in (5, 10, 20):
@@ -56,7 +60,9 @@ def write_mirna(path: Path, *, samples: int, raw_samples: int, features: int, se
                 )
                 run["groups"] = np.resize(groups, synthetic)
                 values = np.abs(rng.normal(real.mean(0), real.std(0), (synthetic, features)))
-                run.create_dataset("expression", data=values, compression="gzip", compression_opts=4, chunks=True)
+                run.create_dataset(
+                    "expression", data=values, compression="gzip", compression_opts=4, chunks=True
+                )
     return _entry(path, root, group_labels=["Normal", "Tumor"])
 
 
@@ -99,9 +105,13 @@ def write_rnaseq(path: Path, *, samples: int, features: int, synthetic: int, see
                 file.create_group(f"synthetic/{normalization}/{augmentation}").attrs["off_aug"] = augmentation
                 for kl_weight in (50, 100, 200):
                     run = file.create_group(f"synthetic/{normalization}/{augmentation}/VAE1-{kl_weight}")
-                    run.attrs.update({"modelname": f"VAE1-{kl_weight}", "kl_weight": kl_weight, "new_size": synthetic})
+                    run.attrs.update(
+                        {"modelname": f"VAE1-{kl_weight}", "kl_weight": kl_weight, "new_size": synthetic}
+                    )
                     values = np.abs(rng.normal(8, 3, (synthetic, features))).astype("f4")
-                    run.create_dataset("expression", data=values, compression="gzip", compression_opts=4, chunks=True)
+                    run.create_dataset(
+                        "expression", data=values, compression="gzip", compression_opts=4, chunks=True
+                    )
     return _entry(
         path,
         {key: root[key] for key in root if key != "version"},

@@ -89,7 +89,9 @@ def main() -> None:
     parser.add_argument("--rival", help="the wheel of syng-bts")
     parser.add_argument("--quick", action="store_true", help="leave the 550 MB cohort out")
     options = parser.parse_args()
-    print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}")
+    print(
+        f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+    )
     with tempfile.TemporaryDirectory() as temporary:
         run(Path(temporary), options.rival, quick=options.quick)
 
@@ -155,7 +157,10 @@ def reading(folder: Path, cohorts: list[tuple[str, str]]) -> None:
     head("cohort", "every matrix: h5py read_direct", "this", "faster")
     for cohort, modality in cohorts:
         path = str(folder / modality / f"{cohort}.h5")
-        other, mine = measure("h5py_read_everything", 5, path=path), measure("our_read_everything", 5, path=path)
+        other, mine = (
+            measure("h5py_read_everything", 5, path=path),
+            measure("our_read_everything", 5, path=path),
+        )
         row(cohort, ms(other["seconds"]), ms(mine["seconds"]), f"{other['seconds'] / mine['seconds']:.1f}×")
 
 
@@ -184,7 +189,11 @@ def downloading(folder: Path, server: CountingServer, cohorts: list[tuple[str, s
     cohort, modality = cohorts[-1]
     server.sent = 0
     arguments = json.dumps(
-        {"manifest": f"{server.url}/{modality}/manifest.json", "cohort": cohort, "cache": str(folder / "eight")}
+        {
+            "manifest": f"{server.url}/{modality}/manifest.json",
+            "cohort": cohort,
+            "cache": str(folder / "eight"),
+        }
     )
     command = [sys.executable, str(ACTIONS), "fetch_once", arguments, "1"]
     processes = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(8)]
