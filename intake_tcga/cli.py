@@ -335,7 +335,7 @@ def demo(output: str, cache_dir: str | None) -> None:
     mpl.use("agg")
     axes = plot_pca(dataset.sel(normalization="TC", model="CVAE1_5"))
     try:
-        axes.figure.savefig(output, dpi=150)
+        axes.get_figure(root=True).savefig(output, dpi=150)
     except OSError as error:
         raise click.ClickException(
             f"{output} cannot be written: {error.strerror}; choose another --output."

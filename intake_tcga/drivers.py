@@ -98,7 +98,11 @@ class CohortSource(DataSource):  # type: ignore[misc]
         self.name = cohort
         self.cohort = cohort
         self.collection = _collection(locals())
-        self.narrowing = {"normalization": normalization, "model": model, "off_aug": off_aug}
+        self.narrowing: dict[str, Narrowing] = {
+            "normalization": normalization,
+            "model": model,
+            "off_aug": off_aug,
+        }
         self.chunks = chunks
 
     def read(self) -> xr.Dataset:
@@ -150,7 +154,13 @@ class CohortSource(DataSource):  # type: ignore[misc]
             )
 
     def _open(self, *, chunks: Any) -> xr.Dataset:
-        return self.collection.open(self.cohort, chunks=chunks, **self.narrowing)
+        return self.collection.open(
+            self.cohort,
+            chunks=chunks,
+            normalization=self.narrowing["normalization"],
+            model=self.narrowing["model"],
+            off_aug=self.narrowing["off_aug"],
+        )
 
     def _close(self) -> None:
         """Nothing is held: each Dataset owns its file handle and closes it."""
@@ -165,7 +175,7 @@ class CohortSource(DataSource):  # type: ignore[misc]
 
     def yaml(self) -> str:
         """Return a catalog's YAML with one entry that reopens this source; credentials are left out."""
-        return yaml.safe_dump(self._yaml(), sort_keys=False)
+        return _yaml_text(self._yaml())
 
     def __repr__(self) -> str:
         chosen = ", ".join(f"{key}={value!r}" for key, value in self.narrowing.items() if value is not None)
@@ -321,7 +331,7 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
     def _narrowed(self, names: list[str]) -> CohortCatalog:
         options = {**self._captured_init_kwargs, "cohorts": names}
         narrowed = type(self)(*self._captured_init_args, **options)
-        vars(narrowed)["collection"] = self.collection  # the manifest is read already
+        narrowed.collection = self.collection  # the manifest is read already
         return narrowed
 
     # -- acting --------------------------------------------------------------------------------------------------
@@ -358,23 +368,21 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
 
     def yaml(self) -> str:
         """Return a catalog's YAML with one entry that reopens this catalog; credentials are left out."""
-        return yaml.safe_dump(self._yaml(), sort_keys=False)
+        return _yaml_text(self._yaml())
 
     def serialize(self) -> str:
         """Return a catalog's YAML with one entry a cohort; ``save(url)`` writes it, and it reopens by itself."""
         sources: dict[str, Any] = {}
         for name in self:
             sources |= self[name]._yaml()["sources"]
-        text: str = yaml.safe_dump(
+        return _yaml_text(
             {
                 "name": self.name,
                 "description": self.description,
                 "metadata": self.metadata,
                 "sources": sources,
-            },
-            sort_keys=False,
+            }
         )
-        return text
 
     def __repr__(self) -> str:
         narrowed = "" if self._subset is None else f"{len(self._subset)} cohorts of "
@@ -409,14 +417,16 @@ class CohortEntry(LocalCatalogEntry):  # type: ignore[misc]
         for parameter in self._user_parameters:
             if parameter.name in user_parameters:
                 parameter.validate(user_parameters[parameter.name])
-        return CohortSource, {"metadata": dict(self._metadata), **self._open_args, **user_parameters}
+        metadata = {
+            key: value for key, value in self._metadata.items() if key != "cached"
+        }  # true only just now
+        return CohortSource, {"metadata": metadata, **self._open_args, **user_parameters}
 
     def get(self, **user_parameters: Any) -> CohortSource:
         """Return the source, with the user's options."""
         source: CohortSource = super().get(**user_parameters)
-        vars(source)["collection"] = (
-            self._catalog.collection if _keeps_collection(user_parameters) else source.collection
-        )
+        if not set(user_parameters) & set(_COLLECTION_OPTIONS):
+            source.collection = self._catalog.collection  # its manifest is read already
         return source
 
 
@@ -428,7 +438,7 @@ class LabelParameter(UserParameter):  # type: ignore[misc]
         labels = [value] if isinstance(value, str) else list(value or [])
         if wrong := [label for label in labels if label not in self.allowed]:
             raise OptionError(
-                f"{self.name}={value!r}: there is no {wrong[0]!r} in this cohort; choose from {', '.join(self.allowed)}."
+                f"{self.name}={value!r}: this cohort has no {wrong[0]!r}; choose from {', '.join(self.allowed)}."
             )
         return value
 
@@ -438,7 +448,6 @@ class _CohortEntries(Mapping[str, CohortEntry]):
 
     def __init__(self, catalog: CohortCatalog) -> None:
         self._catalog = catalog
-        self._made: dict[str, CohortEntry] = {}
 
     def __iter__(self) -> Iterator[str]:
         shown = {cohort.name for cohort in self._catalog._cohorts()}
@@ -455,8 +464,8 @@ class _CohortEntries(Mapping[str, CohortEntry]):
             return False
 
     def __getitem__(self, key: str) -> CohortEntry:
-        cohort = self._catalog._cohort(key)
-        return self._made.setdefault(key, CohortEntry(self._catalog, key, cohort))
+        # A new one each time: intake changes entries as it opens them, and "cached" must be today's.
+        return CohortEntry(self._catalog, key, self._catalog._cohort(key))
 
 
 def _collection(arguments: Mapping[str, Any]) -> CohortCollection:
@@ -569,6 +578,11 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _yaml_text(value: Mapping[str, Any]) -> str:
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    return text
 
 
 def _shown(collection: CohortCollection) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -117,7 +118,7 @@ class CohortCollection:
         """Return one row a cohort: names, groups, sizes, digest, models, and whether its file is cached."""
         return cohort_table(self.manifest, self.is_cached)
 
-    def search(self, text: str | None = None, **facets: Any) -> list[Cohort]:
+    def search(self, text: str | re.Pattern[str] | None = None, **facets: Any) -> list[Cohort]:
         """Find the cohorts that match a text and every facet; see :func:`~intake_tcga.cohorts.table.search_cohorts`."""
         return search_cohorts(self.manifest.cohorts, text, **facets)
 
