@@ -1,0 +1,160 @@
+"""The collection: one value under every adapter."""
+
+import pickle
+import shutil
+
+import pytest
+from cohort_files import write_mirna, write_rnaseq
+from manifests import manifest_for
+
+from intake_tcga.cohorts.access import (
+    cohort_path,
+    cohort_table,
+    list_cohorts,
+    open_cohort,
+    open_cohort_tree,
+    prefetch,
+)
+from intake_tcga.cohorts.collection import CohortCollection
+from intake_tcga.errors import FileFormatError, IntegrityError, ManifestError, NameNotFoundError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    for name in ("BRCA_er_status", "OV_grade"):
+        write_mirna(folder / f"{name}.h5")
+    return folder
+
+
+@pytest.fixture
+def url(folder):
+    return manifest_for(folder).as_uri()
+
+
+def damage(path, where=3000):
+    with open(path, "r+b") as file:
+        file.seek(where)
+        file.write(b"\xff" * 64)
+
+
+def test_provenance(url, folder):
+    attrs = open_cohort("BRCA", manifest=url).attrs
+    assert attrs["intake_tcga:source_url"] == (folder / "BRCA_er_status.h5").as_uri()
+    assert attrs["intake_tcga:digest"].startswith("sha256:")
+    assert {"intake_tcga:manifest_version", "intake_tcga:package_version"} <= set(attrs)
+
+
+def test_functions_are_the_collection(url):
+    assert list_cohorts(manifest=url) == ["BRCA", "OV"]
+    assert list_cohorts(manifest=url, short=False) == ["BRCA_er_status", "OV_grade"]
+    assert cohort_table(manifest=url)["code"].tolist() == ["BRCA", "OV"]
+    assert cohort_path("OV", manifest=url).name == "OV_grade.h5"
+    assert list(prefetch(["OV"], manifest=url)) == ["OV"]
+    assert "raw" in open_cohort_tree("OV", manifest=url).children
+    assert open_cohort("OV_grade", manifest=url, chunks={})["real"].chunks is not None
+
+
+def test_modality_is_checked_before_any_download(tmp_path, cache_dir):
+    write_rnaseq(tmp_path / "SKCM_x.h5")
+    url = manifest_for(tmp_path).as_uri()
+    assert open_cohort("SKCM", modality="rnaseq", manifest=url)["real"].ndim == 3
+    shutil.rmtree(cache_dir)
+    with pytest.raises(ManifestError, match="rnaseq"):
+        open_cohort("SKCM", modality="mirna", manifest=url)
+    assert not list(cache_dir.rglob("*.h5"))
+
+
+def test_pickle_carries_the_manifest_that_was_read(url, folder):
+    collection = CohortCollection(url)
+    collection.names()
+    (folder / "manifest.json").unlink()
+    assert pickle.loads(pickle.dumps(collection)).names() == ["BRCA", "OV"]
+
+
+def test_versions_do_not_touch(folder):
+    old = CohortCollection(manifest_for(folder, version="1").as_uri()).fetch("OV")
+    before = old.read_bytes()
+    write_mirna(folder / "OV_grade.h5", seed=5)
+    new = CohortCollection(manifest_for(folder, version="2").as_uri()).fetch("OV")
+    assert old != new
+    assert old.read_bytes() == before != new.read_bytes()
+
+
+def test_pinning_reads_the_old_versions_own_folder(folder):
+    url = manifest_for(folder, version="1").as_uri()
+    old = CohortCollection(url).fetch("OV")
+    manifest_for(folder, version="2")
+    assert CohortCollection(url).manifest.version == "2"
+    pinned = CohortCollection(url, version="1")
+    assert pinned.manifest.version == "1"
+    assert pinned.fetch("OV") == old
+
+
+def test_a_file_damaged_here_is_fetched_anew(url):
+    collection = CohortCollection(url)
+    path = collection.fetch("OV")
+    good = path.read_bytes()
+    damage(path)
+    assert collection.fetch("OV").read_bytes() == good
+
+
+def test_a_file_damaged_here_is_an_error_when_its_source_is_gone(url, folder):
+    path = cohort_path("OV", manifest=url)
+    damage(path)
+    (folder / "OV_grade.h5").unlink()
+    with pytest.raises(OSError, match="OV_grade"):
+        open_cohort("OV", manifest=url)
+
+
+def test_a_file_that_was_published_damaged_says_so(folder):
+    url = _manifest_with_bad_file(folder)
+    with pytest.raises(FileFormatError, match="published like this"):
+        open_cohort("OV", manifest=url)
+
+
+def _manifest_with_bad_file(folder):
+    """Return a manifest whose digest is that of a file which is no cohort."""
+    import hashlib
+    import json
+
+    bad = folder / "OV_grade.h5"
+    path = manifest_for(folder)
+    damage(bad, where=0)
+    manifest = json.loads(path.read_text())
+    for entry in manifest["datasets"]:
+        if entry["file"] == bad.name:
+            entry["sha256"] = hashlib.sha256(bad.read_bytes()).hexdigest()
+    path.write_text(json.dumps(manifest))
+    return path.as_uri()
+
+
+def test_verify_says_what_is_wrong(url):
+    collection = CohortCollection(url)
+    path = collection.fetch("OV")
+    assert collection.verify_files() == {"BRCA": "not cached", "OV": "verified"}
+    damage(path)
+    assert "sha256" in collection.verify_files(["OV"])["OV"]
+
+
+def test_prefetch_keeps_what_succeeded(url, folder):
+    (folder / "OV_grade.h5").write_bytes(b"x" * (folder / "OV_grade.h5").stat().st_size)
+    collection = CohortCollection(url)
+    with pytest.raises((IntegrityError, OSError), match="OV_grade"):
+        collection.prefetch()
+    assert collection.is_cached(collection.cohort("BRCA"))
+    assert not collection.is_cached(collection.cohort("OV"))
+
+
+def test_unknown_cohort(url):
+    with pytest.raises(NameNotFoundError, match="BRCA"):
+        open_cohort("BRCX", manifest=url)
+
+
+def test_cache_storage_is_read_only_roots_then_the_writable(url, tmp_path):
+    shared = tmp_path / "shared"
+    CohortCollection(url, cache_storage=str(shared)).fetch("OV")
+    own = CohortCollection(url, cache_storage=[str(shared), str(tmp_path / "own")])
+    assert own.fetch("OV").is_relative_to(shared)
+    assert own.fetch("BRCA").is_relative_to(tmp_path / "own")
