@@ -305,7 +305,9 @@ def _repeated(raws: list[Any]) -> list[str]:
     return problems
 
 
-def _unknown(raw: dict[str, Any], known: type[BaseModel], but: frozenset[str] = frozenset()) -> dict[str, Any]:
+def _unknown(
+    raw: dict[str, Any], known: type[BaseModel], but: frozenset[str] = frozenset()
+) -> dict[str, Any]:
     names = {field.alias or name for name, field in known.model_fields.items()} - but
     return {name: value for name, value in raw.items() if name not in names}
 
