@@ -1,0 +1,352 @@
+"""A cohort file as one lazy Dataset."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from intake_tcga._version import __version__
+from intake_tcga.cohorts import attributes
+from intake_tcga.cohorts.alignment import Axis, align, by_number
+from intake_tcga.cohorts.barcodes import sample_axis
+from intake_tcga.cohorts.selection import select
+from intake_tcga.cohorts.structure import CohortStructure, Matrix, read_structure, unknown_arrays
+from intake_tcga.hdf5 import ArrayInfo, Hdf5File
+from intake_tcga.lazy import Block, LazyStack
+
+# A group that is not known is written as text in published files; in ours it is missing.
+_NO_GROUP = frozenset({"nan", "NaN", ""})
+
+
+def open_dataset(
+    path: str | os.PathLike[str],
+    *,
+    chunks: int | str | Mapping[Any, Any] | None = None,
+    normalization: str | Sequence[str] | None = None,
+    model: str | Sequence[str] | None = None,
+    off_aug: str | Sequence[str] | None = None,
+    drop_variables: str | Iterable[str] | None = None,
+) -> xr.Dataset:
+    """Open a cohort file as a lazy Dataset.
+
+    Parameters
+    ----------
+    path
+        A local file of schema 1.0 (miRNA) or 2.0 (RNA-seq).
+    chunks
+        None for arrays that are read when they are used; ``{}`` for dask arrays whose chunks follow the file's
+        own, one matrix at a time; anything else as in :func:`xarray.open_dataset`.
+    normalization, model, off_aug
+        Narrow the Dataset to one (which drops the dimension) or to several; None keeps all.
+    drop_variables
+        Variables to leave out.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``real`` (normalization, sample, feature), ``synthetic`` (normalization, [augmentation,] model,
+        synthetic_sample, feature) and, in schema 1.0, ``raw`` (raw_sample, raw_feature), in the file's own number
+        types and units (log2 for all but ``raw``, which counts reads). Every attribute of the file is an attribute
+        or a coordinate. Only the structure and the names have been read. Close it to close the file.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is damaged, hostile, or not a cohort file.
+    UnsupportedVersionError
+        When it follows a schema that this release does not know.
+    OptionError
+        When the file has no such normalization, model or off-augmentation.
+
+    Examples
+    --------
+    >>> ds = open_dataset("catalogs/sample/PRAD_sample_type.h5")
+    >>> dict(ds["synthetic"].sel(normalization="TC", model="CVAE1_5").sizes)
+    {'synthetic_sample': 100, 'feature': 120}
+    >>> ds.close()
+    """
+    file = Hdf5File(path)
+    try:
+        ds = _build(file, read_structure(file))
+    except BaseException:
+        file.close()
+        raise
+    ds = ds.drop_vars([drop_variables] if isinstance(drop_variables, str) else list(drop_variables or ()))
+    ds = select(ds, normalization=normalization, model=model, off_aug=off_aug)
+    if chunks is not None:
+        ds = chunked(ds, chunks, file.path)
+    ds.set_close(file.close)
+    return ds
+
+
+def chunked(ds: xr.Dataset, chunks: int | str | Mapping[Any, Any], path: str) -> xr.Dataset:
+    """Return the Dataset over dask arrays; where ``chunks`` says nothing, they follow the file's own chunks."""
+    from dask.base import tokenize
+
+    token = tokenize(path, os.stat(path).st_mtime_ns, chunks)  # noqa: PTH116
+    asked = chunks if isinstance(chunks, Mapping) else {}
+    if not isinstance(chunks, Mapping):
+        asked = dict.fromkeys(ds.dims, chunks)
+    unknown = set(asked) - set(ds.dims)
+    if unknown:
+        asked = {dim: size for dim, size in asked.items() if dim not in unknown}
+    variables = {}
+    for name, variable in ds.variables.items():
+        if name in ds.xindexes or not variable.ndim or variable._in_memory:
+            continue
+        preferred = variable.encoding.get("preferred_chunks", {})
+        sizes = {dim: asked.get(dim, preferred.get(dim, -1)) for dim in variable.dims}
+        if variable.dtype.kind == "O":  # dask cannot tell how large texts are
+            sizes = {dim: -1 if size == "auto" else size for dim, size in sizes.items()}
+        variables[name] = variable.chunk(sizes, name=f"open_dataset-{name}-{token}")
+    return ds.assign_coords({n: v for n, v in variables.items() if n in ds.coords}).assign(
+        {n: v for n, v in variables.items() if n not in ds.coords}
+    )
+
+
+def _build(file: Hdf5File, structure: CohortStructure) -> xr.Dataset:
+    """Lay a described file out as one Dataset."""
+    layout = _Layout(file, structure)
+    layout.add_real()
+    layout.add_synthetic()
+    layout.add_raw()
+    layout.add_varying_attributes()
+    layout.add_unknown()
+    return layout.dataset()
+
+
+class _Layout:
+    """A Dataset in the making."""
+
+    def __init__(self, file: Hdf5File, structure: CohortStructure) -> None:
+        self._file = file
+        self._structure = structure
+        self._variables: dict[str, xr.Variable] = {}
+        self._coords: dict[str, Any] = {}
+        matrices = [*structure.real.values(), *structure.synthetic.values()]
+        self._features = align([matrix.features for matrix in matrices])
+        self._feature_maps = {
+            id(matrix): found for matrix, found in zip(matrices, self._features.maps, strict=True)
+        }
+        self._labels: dict[str, Sequence[str]] = {"normalization": structure.normalizations}
+        if structure.augmentations is not None:
+            self._labels["augmentation"] = structure.augmentations
+        self._labels["model"] = structure.models
+        self._run_dims = tuple(self._labels)
+        for dim, names in self._labels.items():
+            self._coords[dim] = _names(dim, names)
+        self._coords["feature"] = _names("feature", self._features.labels)
+
+    def dataset(self) -> xr.Dataset:
+        attrs = dict(self._structure.root.attrs)
+        for group in self._structure.root.groups.values():
+            if group.name not in {"raw", "processed", "synthetic"}:
+                _add_tree(attrs, group, group.name)
+        attrs.setdefault("intake_tcga:package_version", __version__)
+        return xr.Dataset(self._variables, self._coords, attrs)
+
+    def add_real(self) -> None:
+        structure = self._structure
+        names, matrices = list(structure.real), list(structure.real.values())
+        axis = sample_axis(self._file, structure)
+        rows = dict(zip(names, axis.maps, strict=True))
+        stack = LazyStack(
+            self._file,
+            (len(structure.normalizations),),
+            (len(axis.labels), len(self._features.labels)),
+            {
+                (structure.normalizations.index(name),): Block(
+                    matrix.expression, (rows[name], self._feature_maps[id(matrix)])
+                )
+                for name, matrix in structure.real.items()
+            },
+        )
+        processed = structure.root.groups["processed"]
+        self._variables["real"] = stack.variable(("normalization", "sample", "feature"), processed.attrs)
+        self._coords["sample"] = xr.Variable("sample", axis.labels, axis.attrs)
+        self._add_row_labels("group", [m.groups for m in matrices], names, axis, _NO_GROUP)
+        self._add_row_labels("split", [m.split for m in matrices], names, axis)
+        self._add_names_attributes("processed", names)
+
+    def _add_row_labels(
+        self,
+        name: str,
+        arrays: list[ArrayInfo | None],
+        norms: list[str],
+        axis: Axis,
+        null_texts: frozenset[str] = frozenset(),
+    ) -> None:
+        """Add a label of each measured sample: along ``sample`` alone when all normalizations agree on it."""
+        blocks = {
+            (self._structure.normalizations.index(norm),): Block(array, (rows,))
+            for norm, array, rows in zip(norms, arrays, axis.maps, strict=True)
+            if array is not None
+        }
+        if not blocks:
+            return
+        length = len(axis.labels)
+        stack = LazyStack(self._file, (len(self._structure.normalizations),), (length,), blocks, null_texts)
+        table = stack.values()
+        attrs: dict[str, Any] = {}
+        for norm, array in zip(norms, arrays, strict=True):
+            attributes.add(attrs, array.attrs if array is not None else {}, norm)
+        agreed = _agreed(table, blocks, length)
+        dims = ("sample",) if agreed is not None else ("normalization", "sample")
+        self._coords[name] = xr.Variable(dims, agreed if agreed is not None else table, attrs)
+
+    def _add_names_attributes(self, part: str, norms: Iterable[str]) -> None:
+        """Keep what is attached to the lists of features and samples."""
+        for norm in norms:
+            group = self._structure.root.groups[part].groups[norm]
+            for array_name, coord in (("feature_names", "feature"), ("sample_ids", "sample")):
+                array = group.arrays.get(array_name)
+                if array is not None and array.attrs:
+                    attributes.add(self._coords[coord].attrs, array.attrs, f"{part}.{norm}")
+
+    def add_synthetic(self) -> None:
+        structure = self._structure
+        rows = max(matrix.rows for matrix in structure.synthetic.values())
+        lead = tuple(len(names) for names in self._labels.values())
+        expression: dict[tuple[int, ...], Block] = {}
+        groups: dict[tuple[int, ...], Block] = {}
+        group_attrs: dict[str, Any] = {}
+        for key, matrix in structure.synthetic.items():
+            cell = tuple(
+                list(names).index(label) for names, label in zip(self._labels.values(), key, strict=True)
+            )
+            numbers = by_number(matrix.rows, rows)
+            expression[cell] = Block(matrix.expression, (numbers, self._feature_maps[id(matrix)]))
+            if matrix.groups is not None:
+                groups[cell] = Block(matrix.groups, (numbers,))
+                attributes.add(group_attrs, matrix.groups.attrs, ".".join(key))
+        features = len(self._features.labels)
+        synthetic = structure.root.groups["synthetic"]
+        self._coords["synthetic_sample"] = np.arange(rows)
+        self._variables["synthetic"] = LazyStack(self._file, lead, (rows, features), expression).variable(
+            (*self._run_dims, "synthetic_sample", "feature"), synthetic.attrs
+        )
+        if groups:
+            self._coords["synthetic_group"] = LazyStack(self._file, lead, (rows,), groups, _NO_GROUP).variable(
+                (*self._run_dims, "synthetic_sample"), group_attrs
+            )
+        self._add_names_attributes("synthetic", synthetic.groups)
+
+    def add_raw(self) -> None:
+        raw = self._structure.raw
+        if raw is None:
+            return
+        group = self._structure.root.groups["raw"]
+        attrs = dict(group.attrs)
+        attributes.add(attrs, raw.expression.attrs, "expression")
+        self._variables["raw"] = self._alone(raw.expression, attrs).variable(
+            ("raw_sample", "raw_feature"), attrs
+        )
+        self._coords["raw_feature"] = _names("raw_feature", raw.features, group.arrays.get("feature_names"))
+        if raw.samples is not None:
+            self._coords["raw_sample"] = _names("raw_sample", raw.samples, group.arrays.get("sample_ids"))
+        else:
+            self._coords["raw_sample"] = np.arange(raw.rows)
+        if raw.groups is not None:
+            self._coords["raw_group"] = self._alone(raw.groups, {}, _NO_GROUP).variable(
+                ("raw_sample",), raw.groups.attrs
+            )
+
+    def _alone(
+        self, array: ArrayInfo, attrs: Mapping[str, Any], null_texts: frozenset[str] = frozenset()
+    ) -> LazyStack:
+        return LazyStack(self._file, (), array.shape, {(): Block(array, (None,) * len(array.shape))}, null_texts)
+
+    def add_varying_attributes(self) -> None:
+        """Attributes of normalizations, augmentations and runs become coordinates along those dimensions."""
+        structure = self._structure
+        processed, synthetic = structure.root.groups["processed"], structure.root.groups["synthetic"]
+        self._place("real", ("normalization",), {
+            (name,): _with_expression(group.attrs, structure.real[name]) for name, group in processed.groups.items()
+        })  # fmt: skip
+        self._place("synthetic", ("normalization",), {
+            (name,): group.attrs for name, group in synthetic.groups.items()
+        })  # fmt: skip
+        if structure.augmentations is not None:
+            self._place("synthetic", ("normalization", "augmentation"), {
+                (norm, name): group.attrs
+                for norm, by_norm in synthetic.groups.items() for name, group in by_norm.groups.items()
+            })  # fmt: skip
+        self._place("synthetic", self._run_dims, {
+            key: _with_expression(attrs, structure.synthetic[key]) for key, attrs in structure.run_attrs.items()
+        })  # fmt: skip
+
+    def _place(
+        self, variable: str, dims: tuple[str, ...], records: Mapping[attributes.Key, Mapping[str, Any]]
+    ) -> None:
+        known = {
+            key: attrs
+            for key, attrs in records.items()
+            if all(label in self._labels[dim] for dim, label in zip(dims, key, strict=True))
+        }
+        taken = {*_RESERVED, *self._coords, *self._variables}
+        placed = attributes.place(known, dims, self._labels, taken, variable)
+        self._coords |= placed.coords
+        attributes.add(self._variables[variable].attrs, placed.attrs, variable)
+        for key in records.keys() - known.keys():
+            attributes.add(self._variables[variable].attrs, records[key], ".".join(key))
+
+    def add_unknown(self) -> None:
+        """Datasets that no schema names become variables of their own, with dimensions of their own."""
+        for array in unknown_arrays(self._structure):
+            name = array.path.strip("/").replace("/", ".")
+            while name in self._variables or name in self._coords or name in _RESERVED:
+                name += "_"
+            if array.kind == "other":
+                attributes.add(self._variables["real"].attrs, array.attrs, name)
+                continue
+            dims = tuple(f"{name}.{axis}" for axis in range(len(array.shape)))
+            self._variables[name] = self._alone(array, {}).variable(dims, array.attrs)
+
+
+_RESERVED = {
+    "real", "synthetic", "raw", "sample", "feature", "group", "synthetic_group", "raw_group", "split",
+    "raw_sample", "raw_feature", "synthetic_sample", "normalization", "model", "augmentation",
+}  # fmt: skip
+
+
+def _names(dim: str, names: Any, array: ArrayInfo | None = None) -> xr.Variable:
+    """Return labels along a dimension; as objects, since numpy's own strings cannot be stored portably."""
+    labels = np.empty(len(names), dtype=object)
+    labels[:] = names
+    return xr.Variable(dim, labels, dict(array.attrs) if array is not None else {})
+
+
+def _with_expression(attrs: Mapping[str, Any], matrix: Matrix) -> dict[str, Any]:
+    """Return a group's attributes with those of the matrix in it."""
+    merged = dict(attrs)
+    attributes.add(merged, matrix.expression.attrs, "expression")
+    return merged
+
+
+def _agreed(table: Any, blocks: Mapping[tuple[int, ...], Block], length: int) -> Any | None:
+    """Return one label a sample when all normalizations that know the sample agree; else None."""
+    agreed = np.full(length, np.nan, dtype=table.dtype if table.dtype.kind in "fO" else np.float64)
+    agreed = agreed if len(blocks) < len(table) or table.dtype.kind in "fO" else np.zeros(length, table.dtype)
+    known = np.zeros(length, dtype=bool)
+    for (number,), block in blocks.items():
+        (rows,) = block.maps
+        here = np.ones(length, dtype=bool) if rows is None else rows >= 0
+        both = here & known
+        left, right = table[number][both], agreed[both]
+        if not ((left == right) | ((left != left) & (right != right))).all():
+            return None
+        agreed[here & ~known] = table[number][here & ~known]
+        known |= here
+    return agreed
+
+
+def _add_tree(attrs: dict[str, Any], group: Any, place: str) -> None:
+    """Add the attributes of an unknown group and of the groups in it, under the names of their places."""
+    for name, value in group.attrs.items():
+        attributes.add(attrs, {f"{place}.{name}": value}, place)
+    for child in group.groups.values():
+        _add_tree(attrs, child, f"{place}.{child.name}")
