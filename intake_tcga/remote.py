@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from intake_tcga.digest import Digest
 from intake_tcga.errors import OptionError
 
 _RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+TEMPLATE = re.compile(r"(\w+ )?\{env\([^{}()]*\)\}")
+"""An option that is read from the environment when it is used: ``{env(TOKEN)}``, ``Bearer {env(TOKEN)}``."""
+
+_SECRET_OPTION = re.compile(
+    "auth|cert|connection_string|cookie|credential|header|identity|key|pass|sas|secret|session|sign|token|user",
+    re.IGNORECASE,
+)
 _LONGEST_NAME = 200  # leaves room, below the usual 255 bytes, for what a part file's name adds
 
 
@@ -44,7 +53,9 @@ class RemoteFile:
             if problem := name_problem(part):
                 raise OptionError(f"{part!r} {problem}; give a plain file name.")
         if self.size is not None and self.size < 0:
-            raise OptionError(f"A file cannot have {self.size} bytes; give its size, or None if it is not known.")
+            raise OptionError(
+                f"A file cannot have {self.size} bytes; give its size, or None if it is not known."
+            )
 
     @property
     def folder(self) -> str:
@@ -107,3 +118,35 @@ def _redact_one(url: str) -> str:
     except ValueError:  # e.g. an unclosed IPv6 bracket
         return url.partition("://")[0] + "://…"
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def without_credentials(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return storage options fit to be shown and saved: plain values that cannot be secret, at any depth.
+
+    Dropped are texts and numbers under a name that speaks of credentials, and objects of any kind. Templates that
+    read the environment are kept, wherever they are.
+
+    Examples
+    --------
+    >>> without_credentials({"s3": {"anon": False, "key": "A", "secret": "{env(S)}", "endpoint_url": "http://s3.local"}})
+    {'s3': {'anon': False, 'secret': '{env(S)}', 'endpoint_url': 'http://s3.local'}}
+    """
+    return _harmless(options, secret=False) or {}
+
+
+def _harmless(value: Any, *, secret: bool) -> Any:
+    """Return what of a value may be shown, or None."""
+    if isinstance(value, Mapping):
+        parts = {
+            str(name): _harmless(item, secret=secret or bool(_SECRET_OPTION.search(str(name))))
+            for name, item in value.items()
+        }
+        kept = {name: part for name, part in parts.items() if part is not None}
+        return kept or (None if value else {})
+    if isinstance(value, list | tuple):
+        return [part for item in value if (part := _harmless(item, secret=secret)) is not None]
+    if isinstance(value, str):
+        return value if TEMPLATE.fullmatch(value) else None if secret else redact(value)
+    if isinstance(value, bool):
+        return value
+    return value if isinstance(value, int | float) and not secret else None
