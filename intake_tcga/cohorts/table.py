@@ -6,7 +6,7 @@ import difflib
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
@@ -140,12 +140,22 @@ def search_cohorts(
         rows = [(cohort, row | {"cached": is_cached(cohort)}) for cohort, row in rows]
     fields = [*_COLUMNS[:-1], *(["cached"] if is_cached else [])]
     _check_facets(facets, list(dict.fromkeys([*fields, *(name for _, row in rows for name in row)])))
-    found = _text_test(text)
-    return [
-        cohort
-        for cohort, row in rows
-        if found(row) and all(_matches(row.get(name), wanted, name) for name, wanted in facets.items())
-    ]
+    return [cohort for cohort, row in rows if row_matches(row, text, **facets)]
+
+
+def row_matches(row: Mapping[str, Any], text: str | re.Pattern[str] | None = None, /, **facets: Any) -> bool:
+    """Tell whether a row, as :func:`describe` makes it, has a text in any field, and matches every facet.
+
+    Parameters and errors as in :func:`search_cohorts`, but for facets that the row has not: they match None alone.
+
+    Examples
+    --------
+    >>> row_matches({"cancer_name": "Prostate Adenocarcinoma", "n_samples": 77}, "prostate", n_samples=[76, 77])
+    True
+    """
+    return _text_test(text)(row) and all(
+        _matches(row.get(name), wanted, name) for name, wanted in facets.items()
+    )
 
 
 def unique_values(table: pd.DataFrame, column: str | None = None) -> Any:
@@ -270,7 +280,7 @@ def _check_facets(facets: dict[str, Any], fields: list[str]) -> None:
             )
 
 
-def _text_test(text: object) -> Callable[[dict[str, Any]], bool]:
+def _text_test(text: object) -> Callable[[Mapping[str, Any]], bool]:
     if text is None:
         return lambda row: True
     if isinstance(text, str):
@@ -283,7 +293,7 @@ def _text_test(text: object) -> Callable[[dict[str, Any]], bool]:
     )
 
 
-def _words(row: dict[str, Any]) -> Iterable[str]:
+def _words(row: Mapping[str, Any]) -> Iterable[str]:
     """Yield every field as text, but for those where any short text is found by chance."""
     for name, value in row.items():
         if name not in {"sha256", "bytes", "cached"} and value is not None:
