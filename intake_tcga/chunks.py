@@ -165,15 +165,10 @@ def along_axis(source: Part, dest: Part, chunk: int, length: int) -> list[tuple[
     if isinstance(source, slice) and isinstance(dest, slice):
         start, stop, step = source.indices(length)
         if step == 1 and (dest.step or 1) == 1:
-            first = dest.start or 0
             return [
-                (
-                    number,
-                    slice(max(start, number * chunk) - number * chunk, min(stop, (number + 1) * chunk) - number * chunk, 1),
-                    slice(first + max(start, number * chunk) - start, first + min(stop, (number + 1) * chunk) - start, 1),
-                )
+                _piece(number, chunk, start, stop, dest.start or 0)
                 for number in range(start // chunk, -(-stop // chunk))
-            ]  # fmt: skip
+            ]
     at = _positions(source, length)
     to = _positions(dest, None)
     numbers = at // chunk
@@ -185,6 +180,13 @@ def along_axis(source: Part, dest: Part, chunk: int, length: int) -> list[tuple[
         (int(numbers[a]), _as_slice(at[a:b] - int(numbers[a]) * chunk), _as_slice(to[a:b]))
         for a, b in itertools.pairwise(starts)
     ]
+
+
+def _piece(number: int, chunk: int, start: int, stop: int, dest: int) -> tuple[int, Part, Part]:
+    """Return what one chunk holds of a run of positions."""
+    first, last = max(start, number * chunk), min(stop, (number + 1) * chunk)
+    at, to = first - number * chunk, dest + first - start
+    return number, slice(at, at + last - first, 1), slice(to, to + last - first, 1)
 
 
 def _positions(part: Part, length: int | None) -> npt.NDArray[np.intp]:
@@ -204,9 +206,7 @@ def _as_slice(positions: npt.NDArray[np.intp]) -> Part:
 
 
 def _count(part: Part) -> int:
-    if isinstance(part, slice):
-        return max(0, -(-(part.stop - (part.start or 0)) // (part.step or 1)))
-    return len(part)
+    return len(range(part.start or 0, part.stop, part.step or 1)) if isinstance(part, slice) else len(part)
 
 
 def _outer(parts: Sequence[Part]) -> tuple[Any, ...]:
@@ -269,9 +269,7 @@ def _blocks(shape: tuple[int, ...], width: int, chunks: tuple[int, ...] | None) 
     return (rows, *(max(1, n) for n in shape[1:]))
 
 
-def _whole_index(
-    did: Any, shape: tuple[int, ...], grid: tuple[int, ...]
-) -> npt.NDArray[np.int64] | None:
+def _whole_index(did: Any, shape: tuple[int, ...], grid: tuple[int, ...]) -> npt.NDArray[np.int64] | None:
     """Return offset, size and mask of every chunk, or None when they are too many."""
     counts = [-(-length // chunk) for length, chunk in zip(shape, grid, strict=True)]
     if math.prod(counts) > _INDEX_WHOLE:

@@ -284,7 +284,9 @@ class _Walk:
         self._check_size(did, path, shape, chunks)
         return ArrayInfo(path, shape, dtype, kind, chunks, attributes(did))
 
-    def _check_size(self, did: Any, path: str, shape: tuple[int, ...], chunks: tuple[int, ...] | None) -> None:
+    def _check_size(
+        self, did: Any, path: str, shape: tuple[int, ...], chunks: tuple[int, ...] | None
+    ) -> None:
         """Refuse what would exhaust the memory of whoever reads it, also when it is all fill values."""
         width = did.get_type().get_size()
         claimed = math.prod(shape) * width

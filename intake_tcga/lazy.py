@@ -72,6 +72,11 @@ class LazyStack(BackendArray):  # type: ignore[misc,unused-ignore]
         self.shape = (*lead, *shape)
         self.dtype = _common_dtype([block.array for block in blocks.values()], self._complete)
 
+    @classmethod
+    def alone(cls, file: Hdf5File, array: ArrayInfo, null_texts: frozenset[str] = frozenset()) -> LazyStack:
+        """Return the lazy array over a single dataset, as it is in the file."""
+        return cls(file, (), array.shape, {(): Block(array, (None,) * len(array.shape))}, null_texts)
+
     def preferred_chunks(self, dims: tuple[str, ...]) -> dict[str, int]:
         """Return chunk lengths for dask: one dataset each, cut along its own chunks to about 12 MB."""
         sizes = dict(zip(dims, (1,) * len(self._lead) + self.shape[len(self._lead) :], strict=True))
@@ -96,18 +101,14 @@ class LazyStack(BackendArray):  # type: ignore[misc,unused-ignore]
         return self._get((slice(None),) * len(self.shape))
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
-        return indexing.explicit_indexing_adapter(
-            key, self.shape, indexing.IndexingSupport.OUTER, self._get
-        )
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._get)
 
     def _get(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
         """Read an outer selection: along each axis an integer, a slice, or an array of integers."""
         parts = [_part(part, length) for part, length in zip(key, self.shape, strict=True)]
         lengths = tuple(len(range(p.stop)[p]) if isinstance(p, slice) else len(p) for p in parts)
         result: npt.NDArray[Any] = (
-            np.empty(lengths, self.dtype)
-            if self._complete
-            else np.full(lengths, np.nan, self.dtype)
+            np.empty(lengths, self.dtype) if self._complete else np.full(lengths, np.nan, self.dtype)
         )
         depth = len(self._lead)
         requests = []

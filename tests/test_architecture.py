@@ -16,6 +16,7 @@ FLOOR = {
     "digest",
     "filesystem",
     "hdf5",
+    "lazy",
     "progress",
     "remote",
     "transfer",

@@ -69,6 +69,6 @@ def by_number(rows: int, length: int) -> Positions | None:
 
 
 def _distinct(names: Any) -> list[tuple[str, int]]:
-    """Number the occurrences of each name, so that repeated names stay distinct."""
+    """Return each name with its occurrence, so that repeated names stay distinct."""
     series = pd.Series(names, dtype=object)
     return list(zip(names, series.groupby(series, sort=False).cumcount().tolist(), strict=True))

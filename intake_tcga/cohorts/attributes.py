@@ -18,6 +18,12 @@ import xarray as xr
 Key = tuple[str, ...]
 """Labels along some dimensions, e.g. ``("TC", "CVAE1_5")``."""
 
+ORIGIN = "intake_tcga:attribute_of"
+"""Attribute of such a coordinate: the variable it describes."""
+
+NAME = "intake_tcga:attribute"
+"""Attribute of such a coordinate: the HDF5 attribute's own name."""
+
 # Results of a run: they belong to the run, also when they happen to be equal everywhere.
 _ALWAYS_WHOLE = {"epochs_trained"}
 
@@ -55,7 +61,7 @@ def place(
     dims: Sequence[str],
     labels: Mapping[str, Sequence[str]],
     taken: Collection[str],
-    prefix: str,
+    origin: str,
 ) -> Placed:
     """Turn the attributes of the groups along some dimensions into coordinates.
 
@@ -69,8 +75,8 @@ def place(
         All labels of each dimension, in order.
     taken
         Names that a coordinate cannot have.
-    prefix
-        What a taken name gets in front.
+    origin
+        The variable that the groups belong to: kept with each coordinate, and put in front of a taken name.
 
     Returns
     -------
@@ -93,8 +99,8 @@ def place(
             for key, value in found.items():
                 placed.attrs[".".join((*key, name))] = value
             continue
-        free = name if name not in taken else _free(f"{prefix}_{name}", taken)
-        placed.coords[free] = xr.Variable(used, array)
+        free = name if name not in taken else _free(f"{origin}_{name}", taken)
+        placed.coords[free] = xr.Variable(used, array, {ORIGIN: origin, NAME: name})
     return placed
 
 
@@ -130,7 +136,9 @@ def _array(values: Mapping[Key, Any], labels: Sequence[Sequence[str]]) -> np.nda
 
 def _same(a: Any, b: Any) -> bool:
     """Compare values of which some may be NaN; True and 1 are not the same."""
-    return type(a) is type(b) and (a == b or (a != a and b != b))
+    if isinstance(a, float) and isinstance(b, float) and np.isnan(a):
+        return bool(np.isnan(b))
+    return type(a) is type(b) and bool(a == b)
 
 
 def _free(name: str, taken: Collection[str]) -> str:

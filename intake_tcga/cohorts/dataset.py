@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from intake_tcga._version import __version__
@@ -18,8 +19,11 @@ from intake_tcga.cohorts.structure import CohortStructure, Matrix, read_structur
 from intake_tcga.hdf5 import ArrayInfo, Hdf5File
 from intake_tcga.lazy import Block, LazyStack
 
+ALIGNED = "intake_tcga:aligned"
+"""Attribute of a variable whose matrices do not all have the same rows and columns."""
+
 # A group that is not known is written as text in published files; in ours it is missing.
-_NO_GROUP = frozenset({"nan", "NaN", ""})
+NO_GROUP = frozenset({"nan", "NaN", ""})
 
 
 def open_dataset(
@@ -83,11 +87,13 @@ def open_dataset(
     return ds
 
 
-def chunked(ds: xr.Dataset, chunks: int | str | Mapping[Any, Any], path: str) -> xr.Dataset:
+def chunked(
+    ds: xr.Dataset, chunks: int | str | Mapping[Any, Any], path: str, *, token: str = ""
+) -> xr.Dataset:
     """Return the Dataset over dask arrays; where ``chunks`` says nothing, they follow the file's own chunks."""
     from dask.base import tokenize
 
-    token = tokenize(path, os.stat(path).st_mtime_ns, chunks)  # noqa: PTH116
+    token = tokenize(path, os.stat(path).st_mtime_ns, chunks, token)  # noqa: PTH116
     asked = chunks if isinstance(chunks, Mapping) else {}
     if not isinstance(chunks, Mapping):
         asked = dict.fromkeys(ds.dims, chunks)
@@ -96,12 +102,11 @@ def chunked(ds: xr.Dataset, chunks: int | str | Mapping[Any, Any], path: str) ->
         asked = {dim: size for dim, size in asked.items() if dim not in unknown}
     variables = {}
     for name, variable in ds.variables.items():
-        if name in ds.xindexes or not variable.ndim or variable._in_memory:
+        # Texts stay lazy without dask: they are short, and grouping by a dask array is not possible.
+        if name in ds.xindexes or not variable.ndim or variable._in_memory or variable.dtype.kind == "O":
             continue
         preferred = variable.encoding.get("preferred_chunks", {})
         sizes = {dim: asked.get(dim, preferred.get(dim, -1)) for dim in variable.dims}
-        if variable.dtype.kind == "O":  # dask cannot tell how large texts are
-            sizes = {dim: -1 if size == "auto" else size for dim, size in sizes.items()}
         variables[name] = variable.chunk(sizes, name=f"open_dataset-{name}-{token}")
     return ds.assign_coords({n: v for n, v in variables.items() if n in ds.coords}).assign(
         {n: v for n, v in variables.items() if n not in ds.coords}
@@ -138,8 +143,8 @@ class _Layout:
         self._labels["model"] = structure.models
         self._run_dims = tuple(self._labels)
         for dim, names in self._labels.items():
-            self._coords[dim] = _names(dim, names)
-        self._coords["feature"] = _names("feature", self._features.labels)
+            self._coords[dim] = labelled(dim, names)
+        self._coords["feature"] = labelled("feature", self._features.labels)
 
     def dataset(self) -> xr.Dataset:
         attrs = dict(self._structure.root.attrs)
@@ -154,23 +159,34 @@ class _Layout:
         names, matrices = list(structure.real), list(structure.real.values())
         axis = sample_axis(self._file, structure)
         rows = dict(zip(names, axis.maps, strict=True))
-        stack = LazyStack(
-            self._file,
-            (len(structure.normalizations),),
-            (len(axis.labels), len(self._features.labels)),
-            {
-                (structure.normalizations.index(name),): Block(
-                    matrix.expression, (rows[name], self._feature_maps[id(matrix)])
-                )
-                for name, matrix in structure.real.items()
-            },
-        )
-        processed = structure.root.groups["processed"]
-        self._variables["real"] = stack.variable(("normalization", "sample", "feature"), processed.attrs)
+        shape = (len(axis.labels), len(self._features.labels))
+        blocks: dict[tuple[int, ...], Block] = {
+            (structure.normalizations.index(name),): Block(
+                matrix.expression, (rows[name], self._feature_maps[id(matrix)])
+            )
+            for name, matrix in structure.real.items()
+        }
+        self._add_matrix("real", "processed", ("normalization", "sample", "feature"), shape, blocks)
         self._coords["sample"] = xr.Variable("sample", axis.labels, axis.attrs)
-        self._add_row_labels("group", [m.groups for m in matrices], names, axis, _NO_GROUP)
+        self._add_row_labels("group", [m.groups for m in matrices], names, axis, NO_GROUP)
         self._add_row_labels("split", [m.split for m in matrices], names, axis)
         self._add_names_attributes("processed", names)
+
+    def _add_matrix(
+        self,
+        name: str,
+        group: str,
+        dims: tuple[str, ...],
+        shape: tuple[int, ...],
+        blocks: Mapping[tuple[int, ...], Block],
+    ) -> None:
+        """Add the matrices of one group as one variable, with the group's attributes."""
+        lead = tuple(len(self._labels[dim]) for dim in dims[: -len(shape)])
+        stack = LazyStack(self._file, lead, shape, blocks)
+        attrs = dict(self._structure.root.groups[group].attrs)
+        if not all(block.complete for block in blocks.values()):
+            attrs[ALIGNED] = "by name; NaN where a matrix has no such row or column"
+        self._variables[name] = stack.variable(dims, attrs)
 
     def _add_row_labels(
         self,
@@ -181,7 +197,7 @@ class _Layout:
         null_texts: frozenset[str] = frozenset(),
     ) -> None:
         """Add a label of each measured sample: along ``sample`` alone when all normalizations agree on it."""
-        blocks = {
+        blocks: dict[tuple[int, ...], Block] = {
             (self._structure.normalizations.index(norm),): Block(array, (rows,))
             for norm, array, rows in zip(norms, arrays, axis.maps, strict=True)
             if array is not None
@@ -223,17 +239,14 @@ class _Layout:
             if matrix.groups is not None:
                 groups[cell] = Block(matrix.groups, (numbers,))
                 attributes.add(group_attrs, matrix.groups.attrs, ".".join(key))
-        features = len(self._features.labels)
-        synthetic = structure.root.groups["synthetic"]
         self._coords["synthetic_sample"] = np.arange(rows)
-        self._variables["synthetic"] = LazyStack(self._file, lead, (rows, features), expression).variable(
-            (*self._run_dims, "synthetic_sample", "feature"), synthetic.attrs
-        )
+        dims = (*self._run_dims, "synthetic_sample", "feature")
+        self._add_matrix("synthetic", "synthetic", dims, (rows, len(self._features.labels)), expression)
         if groups:
-            self._coords["synthetic_group"] = LazyStack(self._file, lead, (rows,), groups, _NO_GROUP).variable(
+            self._coords["synthetic_group"] = LazyStack(self._file, lead, (rows,), groups, NO_GROUP).variable(
                 (*self._run_dims, "synthetic_sample"), group_attrs
             )
-        self._add_names_attributes("synthetic", synthetic.groups)
+        self._add_names_attributes("synthetic", structure.root.groups["synthetic"].groups)
 
     def add_raw(self) -> None:
         raw = self._structure.raw
@@ -242,23 +255,18 @@ class _Layout:
         group = self._structure.root.groups["raw"]
         attrs = dict(group.attrs)
         attributes.add(attrs, raw.expression.attrs, "expression")
-        self._variables["raw"] = self._alone(raw.expression, attrs).variable(
+        self._variables["raw"] = LazyStack.alone(self._file, raw.expression).variable(
             ("raw_sample", "raw_feature"), attrs
         )
-        self._coords["raw_feature"] = _names("raw_feature", raw.features, group.arrays.get("feature_names"))
+        self._coords["raw_feature"] = labelled("raw_feature", raw.features, group.arrays.get("feature_names"))
         if raw.samples is not None:
-            self._coords["raw_sample"] = _names("raw_sample", raw.samples, group.arrays.get("sample_ids"))
+            self._coords["raw_sample"] = labelled("raw_sample", raw.samples, group.arrays.get("sample_ids"))
         else:
             self._coords["raw_sample"] = np.arange(raw.rows)
         if raw.groups is not None:
-            self._coords["raw_group"] = self._alone(raw.groups, {}, _NO_GROUP).variable(
+            self._coords["raw_group"] = LazyStack.alone(self._file, raw.groups, NO_GROUP).variable(
                 ("raw_sample",), raw.groups.attrs
             )
-
-    def _alone(
-        self, array: ArrayInfo, attrs: Mapping[str, Any], null_texts: frozenset[str] = frozenset()
-    ) -> LazyStack:
-        return LazyStack(self._file, (), array.shape, {(): Block(array, (None,) * len(array.shape))}, null_texts)
 
     def add_varying_attributes(self) -> None:
         """Attributes of normalizations, augmentations and runs become coordinates along those dimensions."""
@@ -304,7 +312,7 @@ class _Layout:
                 attributes.add(self._variables["real"].attrs, array.attrs, name)
                 continue
             dims = tuple(f"{name}.{axis}" for axis in range(len(array.shape)))
-            self._variables[name] = self._alone(array, {}).variable(dims, array.attrs)
+            self._variables[name] = LazyStack.alone(self._file, array).variable(dims, array.attrs)
 
 
 _RESERVED = {
@@ -313,7 +321,7 @@ _RESERVED = {
 }  # fmt: skip
 
 
-def _names(dim: str, names: Any, array: ArrayInfo | None = None) -> xr.Variable:
+def labelled(dim: str, names: Any, array: ArrayInfo | None = None) -> xr.Variable:
     """Return labels along a dimension; as objects, since numpy's own strings cannot be stored portably."""
     labels = np.empty(len(names), dtype=object)
     labels[:] = names
@@ -337,7 +345,7 @@ def _agreed(table: Any, blocks: Mapping[tuple[int, ...], Block], length: int) ->
         here = np.ones(length, dtype=bool) if rows is None else rows >= 0
         both = here & known
         left, right = table[number][both], agreed[both]
-        if not ((left == right) | ((left != left) & (right != right))).all():
+        if not ((left == right) | (pd.isna(left) & pd.isna(right))).all():
             return None
         agreed[here & ~known] = table[number][here & ~known]
         known |= here

@@ -69,6 +69,8 @@ def labels_of(ds: xr.Dataset, dim: str) -> list[str]:
 
 def _problem(option: str, wrong: list[str], available: list[str]) -> str:
     if not available:
-        return f"{option}={wrong[0]!r} cannot be chosen: this cohort has no such dimension; leave {option} out"
+        return (
+            f"{option}={wrong[0]!r} cannot be chosen: this cohort has no such dimension; leave {option} out"
+        )
     shown = wrong[0] if len(wrong) == 1 else wrong
     return f"{option}={shown!r} is not in this cohort; choose from {', '.join(available)}"

@@ -6,6 +6,7 @@ Only names, shapes, attributes and the lists of features and sample ids are read
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,22 @@ def read_structure(file: Hdf5File) -> CohortStructure:
     root = file.describe()
     version = _version(root, file.path)
     return _Reading(file, root, version).structure()
+
+
+def looks_like_a_cohort(path: Path) -> bool:
+    """Say whether an HDF5 file names itself a cohort, by its root alone.
+
+    Raises
+    ------
+    FileFormatError
+        When it is not HDF5.
+    """
+    file = Hdf5File(path)
+    try:
+        with file.opened() as h5:
+            return "version" in h5.attrs and "processed" in h5 and "synthetic" in h5
+    finally:
+        file.close()
 
 
 def _version(root: GroupInfo, path: str) -> str:
@@ -255,7 +272,9 @@ class _Reading:
 
 def _in_order(names: list[str], known: tuple[str, ...]) -> tuple[str, ...]:
     """Return each name once: the known ones in their usual order, then the others by name."""
-    return tuple(sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name)))
+    return tuple(
+        sorted(set(names), key=lambda name: (known.index(name) if name in known else len(known), name))
+    )
 
 
 def _by_weight(weights: dict[tuple[str, ...], Any]) -> tuple[str, ...]:
