@@ -172,17 +172,18 @@ class Manifest:
 
     def _nothing_answers(self, name: str) -> str:
         if not self.cohorts:
-            return f"There is no cohort {name!r}: the manifest {self.shown_url} lists none at all."
+            return f"There is no cohort {shown(name)}: the manifest {self.shown_url} lists none at all."
         keys = self.keys()
         spellings = {
             spelling.casefold(): key
             for key, cohort in zip(keys, self.cohorts, strict=True)
             for spelling in (cohort.cancer_name, cohort.name, key)
         }
-        near = difflib.get_close_matches(str(name)[:200].casefold(), spellings, n=3, cutoff=0.6)
+        wanted = str(name)[:200].casefold()
+        near = [wanted] if wanted in spellings else difflib.get_close_matches(wanted, spellings, n=3)
         nearest = list(dict.fromkeys(spellings[spelling] for spelling in near))
         hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
-        return f"There is no {self.modality} cohort {name!r}.{hint} There are: {', '.join(keys)}."
+        return f"There is no {self.modality} cohort {shown(name)}.{hint} There are: {', '.join(keys)}."
 
 
 def parse_manifest(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Set
 from typing import Any
 
 LARGEST_BODY = 16 * 2**20
@@ -37,6 +38,9 @@ def read_json_object(body: bytes) -> tuple[dict[str, Any], list[str]]:
     """
     if len(body) > LARGEST_BODY:
         return {}, [f"it has more than {LARGEST_BODY:,} bytes, which no manifest needs"]
+    if sum(map(body.count, (b",", b"[", b"{"))) > _MOST_VALUES:
+        # There cannot be more values than these; making millions of objects would take gigabytes.
+        return {}, [f"it holds more than {_MOST_VALUES:,} values, which no manifest needs"]
     try:
         document = json.loads(
             body.decode("utf-8-sig"),
@@ -74,13 +78,16 @@ def shown(value: object) -> str:
 class _Object(dict[str, Any]):
     """A JSON object that remembers which of its names came more than once."""
 
+    repeated: Set[str] = frozenset()
+
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
-        self.repeated: set[str] = set()
         if len(pairs) > len(self):
             seen: set[str] = set()
+            repeated: set[str] = set()
             for name, _ in pairs:
-                (self.repeated if name in seen else seen).add(name)
+                (repeated if name in seen else seen).add(name)
+            self.repeated = repeated
 
 
 def _integer(digits: str) -> int:
@@ -104,12 +111,8 @@ def _problems(document: _Object) -> list[str]:
     """Walk all values, without recursion, for what JSON's grammar lets through and nobody can use."""
     problems: list[str] = []
     waiting: list[tuple[str, Any, int]] = [("", document, 0)]
-    seen = 0
     while waiting:
         place, value, depth = waiting.pop()
-        seen += 1
-        if seen > _MOST_VALUES:
-            return [*problems, f"it holds more than {_MOST_VALUES:,} values, which no manifest needs"]
         if depth > _DEEPEST:
             return [*problems, f"{place[:60]}…: nests deeper than {_DEEPEST} levels"]
         if isinstance(value, _Object):

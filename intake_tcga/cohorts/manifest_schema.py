@@ -13,6 +13,7 @@ from intake_tcga.remote import name_problem
 LARGEST_FILE = 2**40
 """Bytes that a data file may have (1 TiB); the largest published one has 0.55 GB."""
 
+_LONGEST_URL = 10_000
 _LARGEST_COUNT = 10**12
 MOST_ITEMS = 10_000
 """Items that any list in a manifest may have."""
@@ -34,7 +35,7 @@ def _not_blank(text: str) -> str:
 
 
 def _plain_name(text: str) -> str:
-    if problem := name_problem(text):
+    if problem := name_problem(text[:1000]):  # more is too long, whatever it is; a million are slow to unquote
         raise ValueError(f"{problem}; it must be a plain file name")
     return text
 
@@ -49,6 +50,12 @@ def _sha256(text: str) -> str:
     if not re.fullmatch(r"[0-9a-fA-F]{64}", text):
         raise ValueError("is not a sha256 digest, which has 64 hexadecimal digits")
     return text.lower()
+
+
+def _short_url(text: str) -> str:
+    if len(text) > _LONGEST_URL:
+        raise ValueError(f"has {len(text):,} characters; {_LONGEST_URL:,} at most are read")
+    return text
 
 
 def _size(number: int) -> int:
@@ -97,7 +104,7 @@ class Entry(_Rules):
     file: Annotated[str, AfterValidator(_plain_file_name)]
     file_size_bytes: Annotated[int, AfterValidator(_size)]
     sha256: Annotated[str, AfterValidator(_sha256)]
-    url: str | None = None
+    url: Annotated[str, AfterValidator(_short_url)] | None = None
 
     only_described: ClassVar[frozenset[str]] = frozenset()
     """Fields that have rules, and no place of their own in a Cohort."""
