@@ -1,4 +1,4 @@
-"""Where a manifest's files are: arithmetic on any URL or path that fsspec opens, without opening it."""
+"""Where a manifest's files are: arithmetic on any URL or path that fsspec opens, opening nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 from typing import NamedTuple
-from urllib.parse import parse_qsl, quote, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
 _WEB = {"http", "https"}
 _ON_THIS_MACHINE = {"file", "local", "memory"}
@@ -43,7 +43,9 @@ def absolute_url(url: str | os.PathLike[str]) -> str:
     '/data/mirror/manifest.json'
     """
     before, target, after = _split(os.fspath(url))
-    if _scheme(target) == "" and not _WINDOWS_PATH.match(target):
+    if _scheme(target) in {"file", "local"}:
+        target = _as_fsspec_reads_it(target)
+    elif _scheme(target) == "" and not _WINDOWS_PATH.match(target):
         target = os.path.abspath(Path(target).expanduser())  # noqa: PTH100 (Path.absolute keeps "..")
     return before + target + after
 
@@ -127,6 +129,12 @@ def copy_key(url: str) -> str:
     False
     """
     return hashlib.sha256(_without_credentials(url).encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _as_fsspec_reads_it(url: str) -> str:
+    """Undo the percent-encoding of ``Path.as_uri()``: fsspec takes what follows ``file://`` literally."""
+    path = url.partition("://")[2]
+    return unquote(url) if "%" in path and not Path(path).exists() and Path(unquote(path)).exists() else url
 
 
 def _without_credentials(url: str) -> str:

@@ -7,11 +7,10 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from intake_tcga.cache import VerifiedFileCache
 from intake_tcga.cohorts.bundles import BUNDLES
 from intake_tcga.cohorts.locations import absolute_url
 from intake_tcga.cohorts.manifest import Manifest, parse_manifest
@@ -27,6 +26,12 @@ from intake_tcga.errors import (
 )
 from intake_tcga.remote import redact
 from intake_tcga.transfer import is_local, read_small
+
+if TYPE_CHECKING:
+    from intake_tcga.budget import Budget
+    from intake_tcga.cache import VerifiedFileCache
+
+_PATIENCE_WITH_A_COPY = 30.0  # seconds
 
 
 class LastCopyWarning(UserWarning):
@@ -69,9 +74,10 @@ def load_manifest(
     Raises
     ------
     ManifestError
-        What the server gave cannot be used, or has not the pinned version.
+        What the server gave cannot be used.
     OptionError
-        No bundle has that name, or it has another modality than asked for.
+        No bundle has that name, it has another modality than asked for, or there is no copy of the pinned version;
+        the message lists what there is.
     OfflineError
         Offline, and there is no copy.
     TransferError
@@ -135,15 +141,39 @@ class _Source:
                 limit=LARGEST_BODY,
                 storage_options=self.storage_options,
                 offline=self.cache.offline,
-                budget=self.cache.budget,
+                budget=self._budget,
             )
         except IntegrityError as error:  # longer than any manifest
             raise ManifestError(f"The manifest {self.shown} cannot be used: {error}") from error
         manifest = parse_manifest(
             body, self.url, modality=self.modality, allow_other_hosts=self.allow_other_hosts
         )
-        self.store.keep(body, manifest)
+        self._keep(body, manifest)
         return manifest
+
+    @property
+    def _budget(self) -> Budget:
+        """Less patience where there is a copy to fall back on: nobody waits minutes for what is here already."""
+        budget = self.cache.budget
+        if self.store.last() is None:
+            return budget
+        seconds = (
+            _PATIENCE_WITH_A_COPY if budget.deadline is None else min(budget.deadline, _PATIENCE_WITH_A_COPY)
+        )
+        return replace(budget, attempts=min(budget.attempts, 3), deadline=seconds)
+
+    def _keep(self, body: bytes, manifest: Manifest) -> None:
+        try:
+            self.store.keep(body, manifest)
+        except OSError as error:
+            # The manifest is here all the same. One on this machine is no worse off without a copy.
+            if not is_local(self.url):
+                warnings.warn(
+                    f"No copy of the manifest {self.shown} could be kept in {self.cache.root} "
+                    f"({error.strerror or error}), so it cannot be used offline; "
+                    "set INTAKE_TCGA_CACHE_DIR to a folder that can be written.",
+                    stacklevel=5,
+                )
 
     def asked_or_last_copy(self) -> Manifest:
         """Ask the server; when it cannot be reached, say so and use its last copy."""
@@ -177,19 +207,24 @@ class _Source:
         copies = self.store.versions()
         if version in copies:
             return copies[version].manifest
-        known = sorted(copies)
+        if not copies and not self.reachable:
+            return self.asked()  # which says what to do offline
+        known, reason = set(copies), "offline mode forbids asking for others"
         if self.reachable:
-            served = self.asked()
-            if served.version == version:
-                return served
-            known = sorted({*known, served.version})
-        raise ManifestError(
-            f"Version {version!r} of the manifest {self.shown} is not known here; "
-            + (
-                f"there are: {', '.join(known)}."
-                if known
-                else "there is no copy of any version, and offline mode forbids asking for one."
-            )
+            try:
+                served = self.asked()
+            except TransferError as error:
+                if not copies:
+                    raise
+                reason = f"the server cannot be asked for others: {error}"
+            else:
+                if served.version == version:
+                    return served
+                known.add(served.version)
+                reason = "the server has no other now"
+        raise OptionError(
+            f"Version {version!r} of the manifest {self.shown} is not here; there are {', '.join(sorted(known))} "
+            f"({reason})."
         )
 
     @property

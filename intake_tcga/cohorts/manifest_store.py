@@ -18,7 +18,6 @@ import json
 import os
 import time
 import uuid
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,24 +84,12 @@ class ManifestStore:
         return copies
 
     def keep(self, body: bytes, manifest: Manifest) -> None:
-        """Write copies of a manifest that was just read and checked.
-
-        A root that cannot be written is a warning: the manifest itself is here, only the next start without
-        network will miss it.
-        """
-        try:
-            folder = self._folder(self.root)
-            _write(folder / _VERSIONS / f"{manifest.version}.json", body)
-            _write(folder / _LAST, body)
-            if self._bundle:
-                self._keep_as_syng_bts_does(body, manifest)
-        except OSError as error:
-            warnings.warn(
-                f"No copy of the manifest {manifest.shown_url} could be kept in {self.root} "
-                f"({error.strerror or error}), so it cannot be used offline; "
-                "set INTAKE_TCGA_CACHE_DIR to a folder that can be written.",
-                stacklevel=2,
-            )
+        """Write copies of a manifest that was just read and checked; raises OSError where that cannot be."""
+        folder = self._folder(self.root)
+        _write(folder / _VERSIONS / f"{manifest.version}.json", body)
+        _write(folder / _LAST, body)
+        if self._bundle:
+            self._keep_as_syng_bts_does(body, manifest)
 
     @property
     def _bundle(self) -> Bundle | None:
