@@ -11,14 +11,23 @@ PACKAGE = Path(intake_tcga.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "catalogs" not in path.parts)
 
 FLOOR = {
+    "budget",
     "cache",
+    "cache_chains",
+    "cache_plan",
+    "cache_roots",
     "chunks",
     "digest",
+    "filecache_index",
     "filesystem",
     "hdf5",
     "lazy",
+    "lazy_index",
+    "locks",
+    "parts",
     "progress",
     "remote",
+    "stamps",
     "transfer",
 }
 ROOMS = {"cohorts"}

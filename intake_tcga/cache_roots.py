@@ -1,0 +1,44 @@
+"""Which folders a cache uses, and whether it may use the network: arguments first, then the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def writable_root(root: str | os.PathLike[str] | None = None) -> Path:
+    """Return the folder that downloads go to: ``root``, ``INTAKE_TCGA_CACHE_DIR``, or the platform's cache folder."""
+    chosen = root or os.environ.get("INTAKE_TCGA_CACHE_DIR")
+    if chosen:
+        return _absolute(chosen)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("intake-tcga", appauthor=False)
+
+
+def read_only_roots(roots: Sequence[str | os.PathLike[str]] | None, writable: Path) -> tuple[Path, ...]:
+    """Return the folders that are used first and never written.
+
+    Those given; or else those of ``INTAKE_TCGA_READ_ONLY_ROOTS`` and SyNG-BTS's own cache, whose layout is ours.
+    """
+    if roots is None:
+        listed = os.environ.get("INTAKE_TCGA_READ_ONLY_ROOTS", "").split(os.pathsep)
+        found = [_absolute(root) for root in listed if root]
+        syng_bts = _absolute(os.environ.get("SYNG_BTS_CACHE_DIR") or "~/.cache/syng-bts")
+        if syng_bts.is_dir():
+            found.append(syng_bts)
+    else:
+        found = [_absolute(root) for root in roots]
+    return tuple(dict.fromkeys(root for root in found if root != writable))
+
+
+def is_offline(offline: bool | None) -> bool:
+    """Return whether sockets are forbidden: as told, or as ``INTAKE_TCGA_OFFLINE`` says."""
+    if offline is not None:
+        return offline
+    return os.environ.get("INTAKE_TCGA_OFFLINE", "").strip().lower() in {"1", "true", "yes", "on"}
+
+
+def _absolute(path: str | os.PathLike[str]) -> Path:
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - resolve() would follow links
