@@ -17,13 +17,18 @@ class Axis:
     """One axis for several matrices."""
 
     labels: Any
-    """Its labels: an object array, or an index that makes them when they are needed."""
+    """Its labels: an array, or a :class:`~intake_tcga.lazy_index.LabelSource` that makes them when needed."""
 
     maps: tuple[Positions | None, ...]
     """For each matrix, where each label is found in it (-1: nowhere); None when its own labels are these."""
 
     attrs: dict[str, Any] = field(default_factory=dict)
     """Attributes of the labels."""
+
+    @property
+    def size(self) -> int:
+        """Number of labels."""
+        return int(self.labels.size)
 
 
 def align(lists: Sequence[Any]) -> Axis:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -13,14 +13,18 @@ import xarray as xr
 from intake_tcga._version import __version__
 from intake_tcga.cohorts import attributes
 from intake_tcga.cohorts.alignment import Axis, align, by_number
-from intake_tcga.cohorts.barcodes import sample_axis
+from intake_tcga.cohorts.barcodes import MatchedBarcodes, sample_axis
 from intake_tcga.cohorts.selection import select
 from intake_tcga.cohorts.structure import CohortStructure, Matrix, read_structure, unknown_arrays
 from intake_tcga.hdf5 import ArrayInfo, Hdf5File
 from intake_tcga.lazy import Block, LazyStack
+from intake_tcga.lazy_index import LazyIndex, lazy_coordinate
 
 ALIGNED = "intake_tcga:aligned"
 """Attribute of a variable whose matrices do not all have the same rows and columns."""
+
+Coordinate: TypeAlias = tuple[xr.Variable, xr.indexes.PandasIndex]
+"""A dimension's coordinate and its index."""
 
 # A group that is not known is written as text in published files; in ours it is missing.
 NO_GROUP = frozenset({"nan", "NaN", ""})
@@ -152,14 +156,15 @@ class _Layout:
             if group.name not in {"raw", "processed", "synthetic"}:
                 _add_tree(attrs, group, group.name)
         attrs.setdefault("intake_tcga:package_version", __version__)
-        return xr.Dataset(self._variables, self._coords, attrs)
+        sample = self._coords.pop("sample")
+        return with_coordinate(xr.Dataset(self._variables, self._coords, attrs), sample, self._sample_index)
 
     def add_real(self) -> None:
         structure = self._structure
         names, matrices = list(structure.real), list(structure.real.values())
         axis = sample_axis(self._file, structure)
         rows = dict(zip(names, axis.maps, strict=True))
-        shape = (len(axis.labels), len(self._features.labels))
+        shape = (axis.size, len(self._features.labels))
         blocks: dict[tuple[int, ...], Block] = {
             (structure.normalizations.index(name),): Block(
                 matrix.expression, (rows[name], self._feature_maps[id(matrix)])
@@ -167,7 +172,7 @@ class _Layout:
             for name, matrix in structure.real.items()
         }
         self._add_matrix("real", "processed", ("normalization", "sample", "feature"), shape, blocks)
-        self._coords["sample"] = xr.Variable("sample", axis.labels, axis.attrs)
+        self._coords["sample"], self._sample_index = coordinate("sample", axis)
         self._add_row_labels("group", [m.groups for m in matrices], names, axis, NO_GROUP)
         self._add_row_labels("split", [m.split for m in matrices], names, axis)
         self._add_names_attributes("processed", names)
@@ -204,7 +209,7 @@ class _Layout:
         }
         if not blocks:
             return
-        length = len(axis.labels)
+        length = axis.size
         stack = LazyStack(self._file, (len(self._structure.normalizations),), (length,), blocks, null_texts)
         table = stack.values()
         attrs: dict[str, Any] = {}
@@ -319,6 +324,23 @@ _RESERVED = {
     "real", "synthetic", "raw", "sample", "feature", "group", "synthetic_group", "raw_group", "split",
     "raw_sample", "raw_feature", "synthetic_sample", "normalization", "model", "augmentation",
 }  # fmt: skip
+
+
+def coordinate(dim: str, axis: Axis) -> Coordinate:
+    """Return the coordinate of an axis and its index; lazy when the labels are."""
+    if isinstance(axis.labels, np.ndarray):
+        variable = xr.Variable(dim, axis.labels, axis.attrs).to_index_variable()
+        return variable, xr.indexes.PandasIndex.from_variables({dim: variable}, options={})
+    return lazy_coordinate(axis.labels, dim, axis.attrs)
+
+
+def with_coordinate(ds: xr.Dataset, variable: xr.Variable, index: xr.indexes.PandasIndex) -> xr.Dataset:
+    """Add a coordinate with its own index, which may be lazy."""
+    (dim,) = variable.dims
+    result = ds.assign_coords(xr.Coordinates({dim: variable}, {dim: index}))
+    if isinstance(index, LazyIndex) and isinstance(index.source, MatchedBarcodes):
+        index.source.tell(result.variables[dim].attrs)
+    return result
 
 
 def labelled(dim: str, names: Any, array: ArrayInfo | None = None) -> xr.Variable:

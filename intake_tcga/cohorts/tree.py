@@ -12,10 +12,10 @@ import xarray as xr
 from intake_tcga.cohorts import attributes
 from intake_tcga.cohorts.alignment import Axis
 from intake_tcga.cohorts.barcodes import sample_axis
-from intake_tcga.cohorts.dataset import NO_GROUP, chunked, labelled
+from intake_tcga.cohorts.dataset import NO_GROUP, Coordinate, chunked, coordinate, with_coordinate
 from intake_tcga.cohorts.structure import CohortStructure, Labels, Matrix, read_structure
 from intake_tcga.hdf5 import GroupInfo, Hdf5File
-from intake_tcga.lazy import LazyStack
+from intake_tcga.lazy import LazyStack, Positions
 
 
 def open_tree(
@@ -92,30 +92,32 @@ def _opened(
 def _nodes(file: Hdf5File, structure: CohortStructure) -> dict[str, xr.Dataset]:
     """Return one Dataset for each group of the file, by the group's path."""
     axis = sample_axis(file, structure)
-    own: dict[str, dict[str, xr.Variable]] = {}
+    own: dict[str, dict[str, Coordinate]] = {}
     for (name, matrix), rows in zip(structure.real.items(), axis.maps, strict=True):
         own[f"/processed/{name}"] = {
-            "sample": xr.Variable("sample", _own_labels(axis, rows, matrix), dict(axis.attrs)),
-            "feature": labelled("feature", matrix.features),
+            "sample": coordinate("sample", _own_axis(axis, rows, matrix)),
+            "feature": _plain("feature", matrix.features, 0),
         }
     for key, matrix in structure.synthetic.items():
         own[f"/synthetic/{'/'.join(key)}"] = {
-            "synthetic_sample": xr.Variable("synthetic_sample", np.arange(matrix.rows)),
-            "feature": labelled("feature", matrix.features),
+            "synthetic_sample": _plain("synthetic_sample", None, matrix.rows),
+            "feature": _plain("feature", matrix.features, 0),
         }
     if structure.raw is not None:
-        samples = structure.raw.samples
         own["/raw"] = {
-            "raw_sample": xr.Variable("raw_sample", np.arange(structure.raw.rows))
-            if samples is None
-            else labelled("raw_sample", samples),
-            "raw_feature": labelled("raw_feature", structure.raw.features),
+            "raw_sample": _plain("raw_sample", structure.raw.samples, structure.raw.rows),
+            "raw_feature": _plain("raw_feature", structure.raw.features, 0),
         }
     for norm, features in _features_above(structure).items():
-        own[f"/synthetic/{norm}"] = {"feature": labelled("feature", features)}
+        own[f"/synthetic/{norm}"] = {"feature": _plain("feature", features, 0)}
     nodes: dict[str, xr.Dataset] = {}
     _visit(file, structure.root, own, nodes)
     return nodes
+
+
+def _plain(dim: str, labels: Labels | None, size: int) -> Coordinate:
+    """Return a coordinate of names, or of row numbers where there are none."""
+    return coordinate(dim, Axis(np.arange(size) if labels is None else labels, (None,)))
 
 
 def _features_above(structure: CohortStructure) -> dict[str, Labels]:
@@ -128,28 +130,27 @@ def _features_above(structure: CohortStructure) -> dict[str, Labels]:
     return {norm: features for norm, features in found.items() if norm not in mixed}
 
 
-def _own_labels(axis: Axis, rows: Any, matrix: Matrix) -> Any:
+def _own_axis(axis: Axis, rows: Positions | None, matrix: Matrix) -> Axis:
     """Return the labels of one matrix's rows out of the axis that all of them share."""
     if rows is None:
-        return axis.labels
-    if matrix.samples is not None:
-        return matrix.samples
+        return Axis(axis.labels, (None,), dict(axis.attrs))
     labels = np.empty(matrix.rows, dtype=object)
     here = rows >= 0
     labels[rows[here]] = np.asarray(axis.labels, dtype=object)[here]
-    return labels
+    return Axis(labels, (None,), dict(axis.attrs))
 
 
 def _visit(
     file: Hdf5File,
     group: GroupInfo,
-    own: Mapping[str, Mapping[str, xr.Variable]],
+    own: Mapping[str, Mapping[str, Coordinate]],
     nodes: dict[str, xr.Dataset],
 ) -> None:
     """Make a node of a group, and of every group below it."""
-    coords = dict(own.get(group.path, {}))
-    dims = tuple(coords)
+    axes = own.get(group.path, {})
+    dims = tuple(axes)
     variables: dict[str, xr.Variable] = {}
+    coords: dict[str, xr.Variable] = {}
     attrs = dict(group.attrs)
     for name, array in group.arrays.items():
         if array.kind == "other":
@@ -159,12 +160,15 @@ def _visit(
         elif len(dims) == 2 and name in {"groups", "split"}:
             nulls = NO_GROUP if name == "groups" else frozenset[str]()
             coords[name] = LazyStack.alone(file, array, nulls).variable(dims[:1], array.attrs)
-        elif coords and name in {"sample_ids", "feature_names"}:
-            attributes.add(coords[dims[0] if name == "sample_ids" else dims[-1]].attrs, array.attrs, name)
+        elif dims and name in {"sample_ids", "feature_names"}:
+            attributes.add(axes[dims[0] if name == "sample_ids" else dims[-1]][0].attrs, array.attrs, name)
         else:
-            axes = tuple(f"{name}.{axis}" for axis in range(len(array.shape)))
-            variables[name] = LazyStack.alone(file, array).variable(axes, array.attrs)
-    names = {name: coord for name, coord in coords.items() if name not in group.groups}
-    nodes[group.path] = xr.Dataset(variables, names, attrs)
+            own_dims = tuple(f"{name}.{axis}" for axis in range(len(array.shape)))
+            variables[name] = LazyStack.alone(file, array).variable(own_dims, array.attrs)
+    node = xr.Dataset(variables, coords, attrs)
+    for dim, (variable, index) in axes.items():
+        if dim not in group.groups:  # a node cannot have a child and a coordinate of one name
+            node = with_coordinate(node, variable, index)
+    nodes[group.path] = node
     for child in group.groups.values():
         _visit(file, child, own, nodes)

@@ -1,0 +1,217 @@
+"""Labels of a dimension that are made when somebody asks for one, and not before.
+
+To xarray this is its usual pandas index, in every operation; only the pandas index inside comes into being late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xarray as xr
+from xarray.core.indexing import PandasIndexingAdapter
+from xarray.indexes import PandasIndex
+
+
+class LabelSource(Protocol):
+    """Something that knows how many labels there are, and can make them."""
+
+    size: int
+    """Number of labels."""
+
+    def labels(self) -> npt.NDArray[np.object_]:
+        """Make the labels, or return those made before."""
+        ...
+
+
+class _Taken:
+    """Some of the labels of another source."""
+
+    def __init__(self, source: LabelSource, positions: slice | npt.NDArray[np.intp]) -> None:
+        self._source = source
+        self._positions = positions
+        self.size = (
+            len(range(source.size)[positions]) if isinstance(positions, slice) else int(np.size(positions))
+        )
+
+    def labels(self) -> npt.NDArray[np.object_]:
+        return self._source.labels()[self._positions]
+
+
+class _AsPandasIndexType(type):
+    """Makes a class count as PandasIndex where xarray compares types, so that both align with one another."""
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is PandasIndex
+
+    def __hash__(cls) -> int:
+        return hash(PandasIndex)
+
+
+class LazyIndex(PandasIndex, metaclass=_AsPandasIndexType):
+    """A PandasIndex whose labels are made at their first use.
+
+    Selecting by position stays lazy; whatever needs labels (``sel``, alignment, ``repr``) makes them, and results
+    in a plain PandasIndex.
+
+    Parameters
+    ----------
+    source
+        Makes the labels.
+    dim
+        The dimension that they label.
+    """
+
+    __slots__ = ("_made", "_name", "_source")
+
+    def __new__(cls, source: Any, dim: Hashable, *args: Any, **kwargs: Any) -> Any:
+        """Make a lazy index of a source; of anything else, a plain one: what inherited methods want."""
+        if isinstance(source, pd.Index | PandasIndex | np.ndarray | list):
+            return PandasIndex(source, dim, *args, **kwargs)
+        return super().__new__(cls)
+
+    def __init__(self, source: LabelSource, dim: Hashable) -> None:
+        self._source = source
+        self._name = dim
+        self._made: pd.Index[Any] | None = None
+        self.dim = dim
+        self.coord_dtype = np.dtype(object)
+
+    @property
+    def index(self) -> pd.Index[Any]:  # type: ignore[override]
+        """The labels; made now if they were not."""
+        if self._made is None:
+            self._made = pd.Index(self._source.labels(), dtype=object, name=self._name)
+        return self._made
+
+    @property
+    def source(self) -> LabelSource:
+        """What makes the labels."""
+        return self._source
+
+    def create_variables(self, variables: Mapping[Any, xr.Variable] | None = None) -> dict[Any, Any]:
+        """Return the coordinate, as lazy as the index; with the attributes of one given for it."""
+        given = (variables or {}).get(self._name)
+        attrs, encoding = (given.attrs, given.encoding) if given is not None else (None, None)
+        variable = xr.IndexVariable(self.dim, _LazyLabels(self), attrs, encoding, fastpath=True)  # type: ignore[no-untyped-call]
+        return {self._name: variable}
+
+    def isel(self, indexers: Mapping[Any, Any]) -> PandasIndex | None:
+        """Select by position; lazily, unless the labels exist already."""
+        indexer = indexers[self.dim]
+        if isinstance(indexer, xr.Variable):
+            if indexer.dims != (self.dim,):
+                return None
+            indexer = indexer.data
+        if self._made is None and isinstance(indexer, slice):
+            return self if indexer == slice(None) else self._like(_Taken(self._source, indexer))
+        if self._made is None and isinstance(indexer, np.ndarray) and indexer.ndim == 1:
+            positions = np.flatnonzero(indexer) if indexer.dtype == bool else indexer
+            return self._like(_Taken(self._source, positions))
+        return super().isel({self.dim: indexer})
+
+    def rename(self, name_dict: Mapping[Any, Hashable], dims_dict: Mapping[Any, Hashable]) -> LazyIndex:
+        """Rename the coordinate and the dimension, without making labels."""
+        if self._name not in name_dict and self.dim not in dims_dict:
+            return self
+        renamed = self._like(self._source, dims_dict.get(self.dim, self.dim))
+        renamed._name = name_dict.get(self._name, self._name)
+        return renamed
+
+    def _like(self, source: LabelSource, dim: Hashable | None = None) -> LazyIndex:
+        other = LazyIndex(source, self.dim if dim is None else dim)
+        other._name = self._name
+        return other
+
+    def _copy(self, deep: bool = True, memo: dict[int, Any] | None = None) -> PandasIndex:  # type: ignore[override]
+        return self  # labels never change
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self._source, self.dim, self._name)
+
+    def __repr__(self) -> str:
+        return (
+            f"LazyIndex({self._source.size} labels of {self.dim!r})"
+            if self._made is None
+            else super().__repr__()
+        )
+
+
+def _restore(source: LabelSource, dim: Hashable, name: Hashable) -> LazyIndex:
+    index = LazyIndex(source, dim)
+    index._name = name
+    return index
+
+
+class _LazyLabels(PandasIndexingAdapter):
+    """The coordinate's data: the lazy index seen as an array."""
+
+    __slots__ = ("_index",)
+
+    def __init__(self, index: LazyIndex) -> None:
+        self._index = index
+        self._dtype = np.dtype(object)
+
+    @property
+    def array(self) -> pd.Index[Any]:  # type: ignore[override]
+        return self._index.index
+
+    @property
+    def _in_memory(self) -> bool:
+        return True  # never to be chunked or loaded: it is an index
+
+    @property
+    def shape(self) -> tuple[int]:
+        return (self._index._source.size,)
+
+    @property
+    def nbytes(self) -> int:
+        return np.dtype(object).itemsize * self.shape[0]
+
+    def __getitem__(self, indexer: Any) -> Any:
+        return PandasIndexingAdapter(self.array, self._dtype)[indexer]
+
+    def _oindex_get(self, indexer: Any) -> Any:
+        return PandasIndexingAdapter(self.array, self._dtype)._oindex_get(indexer)
+
+    def _vindex_get(self, indexer: Any) -> Any:
+        return PandasIndexingAdapter(self.array, self._dtype)._vindex_get(indexer)
+
+    def copy(self, deep: bool = True) -> _LazyLabels:
+        return self
+
+    def __copy__(self) -> _LazyLabels:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> _LazyLabels:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _LazyLabels, (self._index,)
+
+
+def lazy_coordinate(
+    source: LabelSource, dim: str, attrs: dict[str, Any]
+) -> tuple[xr.IndexVariable, LazyIndex]:
+    """Return the coordinate of a dimension and its index, both lazy.
+
+    Parameters
+    ----------
+    source
+        Makes the labels.
+    dim
+        The dimension, which is the coordinate's name too.
+    attrs
+        The coordinate's attributes.
+
+    Returns
+    -------
+    xarray.IndexVariable, LazyIndex
+    """
+    index = LazyIndex(source, dim)
+    variable = index.create_variables()[dim]
+    variable.attrs = attrs
+    return variable, index
