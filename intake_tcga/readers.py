@@ -69,20 +69,34 @@ class _Data(metaclass=_Foremost):
 
     fields: ClassVar[tuple[str, ...]]
     metadata: dict[str, Any]
-    _given: dict[str, Any]
+    _given: dict[str, Any]  # underscored: intake prints and saves all other attributes
+
+    def _take(self, metadata: dict[str, Any] | None, options: Mapping[str, Any], **given: Any) -> None:
+        if unknown := [name for name in options if name not in self.fields]:
+            raise OptionError(_no_option(type(self).__name__, unknown[0], self.fields))
+        self.metadata = metadata or {}
+        self._given = {
+            name: value for name, value in {**given, **options}.items() if value is not None and value != {}
+        }
+
+    @property
+    def url(self) -> Any:
+        """Where it is, as it was given."""
+        return self._given.get("url")
+
+    @property
+    def storage_options(self) -> Any:
+        """Options of fsspec, as they were given."""
+        return self._given.get("storage_options")
 
     def shown(self) -> dict[str, Any]:
         """Return the arguments that make this data, without those that were not given, and without credentials."""
         return {name: _presentable(value, name) for name, value in self._given.items()}
 
     def but(self, **changes: Any) -> Any:
-        """Return this data with other arguments; one that is as shown is kept as it is, credentials included."""
-        shown = self.shown()
-        changed = {name: value for name, value in changes.items() if value != shown.get(name)}
-        if not changed:
-            return self
+        """Return this data with other arguments."""
         make: type[Any] = type(self)
-        return make(**{**self._given, **changed}, metadata=self.metadata)
+        return make(**{**self._given, **changes}, metadata=self.metadata) if changes else self
 
     def to_entry(self) -> DataDescription:
         """Return the description that intake keeps in catalogs."""
@@ -106,6 +120,11 @@ class _Data(metaclass=_Foremost):
             for name, value in self.shown().items()
         }
 
+    def changes_in(self, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return which of an entry's arguments are not those that this data has given it."""
+        given = self._entry_arguments()
+        return {name: value for name, value in arguments.items() if name not in given or value != given[name]}
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.shown().items())})"
 
@@ -113,23 +132,7 @@ class _Data(metaclass=_Foremost):
 class _OfManifest(_Data):
     """What is known of a manifest's place; see :class:`CohortManifest`."""
 
-    url: str | None
-    storage_options: Mapping[str, Any] | None
     _made: CohortCollection | None = None
-
-    def _take(
-        self,
-        url: str | None,
-        storage_options: Mapping[str, Any] | None,
-        options: Mapping[str, Any],
-        **own: Any,
-    ) -> None:
-        if unknown := [name for name in options if name not in _COLLECTION_OPTIONS]:
-            raise OptionError(_no_option(type(self).__name__, unknown[0], self.fields))
-        given = {**own, "url": url, "storage_options": storage_options, **options}
-        self.url = url
-        self.storage_options = storage_options
-        self._given = {name: value for name, value in given.items() if value is not None and value != {}}
 
     @property
     def collection(self) -> CohortCollection:
@@ -187,8 +190,7 @@ class CohortManifest(_OfManifest, JSONFile):  # type: ignore[misc]
         metadata: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(url, storage_options, metadata)
-        self._take(url, storage_options, options)
+        self._take(metadata, options, url=url, storage_options=storage_options)
 
 
 class ManifestCohort(_OfManifest, BaseData):  # type: ignore[misc]
@@ -218,9 +220,12 @@ class ManifestCohort(_OfManifest, BaseData):  # type: ignore[misc]
         metadata: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(metadata)
-        self.cohort = cohort
-        self._take(url, storage_options, options, cohort=cohort)
+        self._take(metadata, options, cohort=cohort, url=url, storage_options=storage_options)
+
+    @property
+    def cohort(self) -> str:
+        """The cohort's name, as it was given."""
+        return str(self._given["cohort"])
 
 
 class CohortFile(_Data, HDF5):  # type: ignore[misc]
@@ -240,6 +245,7 @@ class CohortFile(_Data, HDF5):  # type: ignore[misc]
     """
 
     fields = ("url", "storage_options")
+    path = ""  # what HDF5's own readers look for: the whole file
     structure: ClassVar[set[str]] = {"array", "hierarchy"}
     mimetypes = ""
     filepattern = r"^.*(/syng-bts/releases/download/|/tcga/(mirna|rnaseq)/)[^/]+/(.*/)?[^/]+\.h5$"
@@ -251,8 +257,7 @@ class CohortFile(_Data, HDF5):  # type: ignore[misc]
         storage_options: Mapping[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(url, storage_options, metadata=metadata)
-        self._given = {"url": url, **({"storage_options": storage_options} if storage_options else {})}
+        self._take(metadata, {}, url=url, storage_options=storage_options)
 
     def local_path(self) -> str:
         """Return the path of the file on this machine; a remote one is fetched into the cache."""
@@ -305,7 +310,8 @@ class _Reader(BaseReader):  # type: ignore[misc]
             data = self.data_type(data, **changes)
         else:
             data = self.data_type(**changes)
-        super().__init__(data=data, metadata=metadata, output_instance=output_instance, **kwargs)
+        chosen = {name: value for name, value in kwargs.items() if value is not None}
+        super().__init__(data=data, metadata=metadata, output_instance=output_instance, **chosen)
 
     def __call__(self, **changes: Any) -> Any:
         """Return this reader with other arguments; unlike intake's own, it keeps the metadata."""
@@ -322,6 +328,15 @@ class _Reader(BaseReader):  # type: ignore[misc]
         )
         entry._data = self.data
         return entry
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what intake prints, and compares readers by."""
+        chosen = {name: value for name, value in self.kwargs.items() if name != "data"}
+        return {
+            "kwargs": {**self.data.shown(), **chosen},
+            "output_instance": self.output_instance,
+            "metadata": self.metadata,
+        }
 
     def __getattr__(self, item: str) -> Any:
         # Python, dask and IPython ask any object for private names; intake would answer by importing, or by reading.
@@ -671,22 +686,31 @@ class CohortSearch(SearchBase):  # type: ignore[misc]
 
 
 class _DataEntry(DataDescription):  # type: ignore[misc]
-    """A description of data, with the data itself where it was made of it; intake saves no underscored attribute."""
+    """A description of data, with the data itself; intake saves no underscored attribute."""
 
     _data: Any = None
 
     def to_data(self, user_parameters: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
-        arguments = self.get_kwargs(user_parameters=user_parameters, **kwargs)
-        return self._data.but(**arguments)
+        changes = DataDescription(
+            self.datatype, self._data.changes_in(self.kwargs), None, self.user_parameters
+        )
+        return self._data.but(**changes.get_kwargs(user_parameters=user_parameters, **kwargs))
 
 
 class _ReaderEntry(ReaderDescription):  # type: ignore[misc]
-    """A description of a reader, with the data that it was made of; intake saves no underscored attribute."""
+    """A description of a reader, with the data that it reads; intake saves no underscored attribute."""
 
     _data: Any = None
 
     def to_reader(self, user_parameters: Mapping[str, Any] | None = None, **kwargs: Any) -> Any:
-        return super().to_reader(user_parameters, **{"data": self._data, **kwargs})
+        changes = ReaderDescription(
+            self.reader,
+            self._data.changes_in(self.kwargs),
+            self.user_parameters,
+            self.metadata,
+            self.output_instance,
+        )
+        return changes.to_reader(user_parameters, **{"data": self._data, **kwargs})
 
 
 # -- what is shown and saved -------------------------------------------------------------------------------------

@@ -144,7 +144,8 @@ def _harmless(value: Any, *, secret: bool) -> Any:
         kept = {name: part for name, part in parts.items() if part is not None}
         return kept or (None if value else {})
     if isinstance(value, list | tuple):
-        return [part for item in value if (part := _harmless(item, secret=secret)) is not None]
+        items = [part for item in value if (part := _harmless(item, secret=secret)) is not None]
+        return items or (None if value else [])
     if isinstance(value, str):
         return value if TEMPLATE.fullmatch(value) else None if secret else redact(value)
     if isinstance(value, bool):
