@@ -71,18 +71,17 @@ def as_bytes(manifest: Any) -> bytes:
     return json.dumps(manifest, indent=1).encode()
 
 
-def manifest_for(folder: Path, *, write: bool = True, **fields: Any) -> dict[str, Any]:
-    """Describe every cohort file of a folder, with real sizes and digests, and write manifest.json there."""
-    paths = sorted(folder.glob("*.h5"))
-    described = [_describe(path) for path in paths]
+def manifest_for(folder: Path, **fields: Any) -> Path:
+    """Write the manifest.json of a folder's cohort files, with real sizes and digests; return its path."""
+    described = [_describe(path) for path in sorted(folder.glob("*.h5"))]
     schemas = {entry.pop("_schema") for entry in described}
     if len(schemas) > 1:
         raise ValueError(f"a manifest holds cohorts of one schema, {folder} has {sorted(schemas)}")
     manifest = (rnaseq_manifest if schemas == {"2.0"} else mirna_manifest)(*described, **fields)
     manifest["datasets"] = described
-    if write:
-        (folder / "manifest.json").write_bytes(as_bytes(manifest))
-    return manifest
+    path = folder / "manifest.json"
+    path.write_bytes(as_bytes(manifest))
+    return path
 
 
 def _describe(path: Path) -> dict[str, Any]:
@@ -91,11 +90,11 @@ def _describe(path: Path) -> dict[str, Any]:
         schema = str(attrs.get("version", "1.0"))
         runs = file.get("synthetic", {})
         norms = list(file["processed"]) if "processed" in file else []
-        name = str(attrs.get("dataset_name", path.stem))
+        name = (
+            path.stem
+        )  # what a published file calls itself too; generated ones have all the same name inside
         fields: dict[str, Any] = {
             "_schema": schema,
-            "cancer_type": str(attrs.get("cancer_type", name.partition("_")[0])),
-            "clinical_variable": str(attrs.get("clinical_variable", "")),
             "group_labels": [str(label) for label in attrs.get("group_labels", [])],
             "file": path.name,
         }

@@ -1,11 +1,13 @@
 import contextlib
 import json
 import pickle
+from pathlib import Path
 
 import pytest
+from cohort_files import write_mirna, write_rnaseq
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from manifests import as_bytes, mirna_entry, mirna_manifest, rnaseq_entry, rnaseq_manifest
+from manifests import as_bytes, manifest_for, mirna_entry, mirna_manifest, rnaseq_entry, rnaseq_manifest
 
 from intake_tcga.cohorts.manifest import Manifest, parse_manifest
 from intake_tcga.digest import Digest
@@ -106,6 +108,20 @@ def test_upper_case_digests_and_empty_lists_are_fine():
 
 def test_a_cancer_that_tcga_does_not_have_shows_its_code():
     assert read(mirna_manifest(mirna_entry("XYZ_a"))).cohorts[0].cancer_name == "XYZ"
+
+
+@pytest.mark.parametrize(("write", "modality"), [(write_mirna, "mirna"), (write_rnaseq, "rnaseq")])
+def test_the_tests_own_manifests_describe_real_files(tmp_path, write, modality):
+    for name in ("BRCA_a", "OV_b"):
+        write(tmp_path / f"{name}.h5")
+    path = manifest_for(tmp_path, version="7")
+    manifest = parse_manifest(path.read_bytes(), str(path))
+    assert (manifest.version, manifest.modality, manifest.keys()) == ("7", modality, ["BRCA", "OV"])
+    for cohort in manifest.cohorts:
+        file = manifest.remote_file(cohort)
+        assert Digest.of(Path(file.url)) == file.digest
+        assert Path(file.url).stat().st_size == file.size
+        assert cohort.n_samples > 0
 
 
 # -- names ---------------------------------------------------------------------------------------------------------

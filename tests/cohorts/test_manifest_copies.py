@@ -341,6 +341,24 @@ def test_a_stopped_server(web, cache):
         assert load_manifest(web.url, cache=cache).version == "1.0"
 
 
+def test_one_folder_serves_manifests_and_files_of_several_versions(cache_dir, web):
+    from intake_tcga.cache import VerifiedFileCache
+
+    real = VerifiedFileCache(progress=False)
+    for version in ("1.0", "2.0"):
+        content = f"content of version {version}".encode()
+        web.body = as_bytes(mirna_manifest(mirna_entry("OV_x", content), version=version))
+        manifest = load_manifest(web.url, cache=real)
+        web.body = content
+        path = real.fetch(manifest.remote_file(manifest.find("OV")))
+        assert path == cache_dir / "tcga" / "mirna" / version / "OV_x.h5"
+    offline = VerifiedFileCache(progress=False, offline=True)
+    for version in ("1.0", "2.0"):
+        manifest = load_manifest(web.url, cache=offline, version=version)
+        path = offline.fetch(manifest.remote_file(manifest.find("OV")))
+        assert path.read_bytes() == f"content of version {version}".encode()
+
+
 @pytest.mark.parametrize("chain", ["", "simplecache::"])
 def test_a_path_and_file_url_need_no_socket(cache, tmp_path, chain, monkeypatch):
     folder = tmp_path / "a mirror"
