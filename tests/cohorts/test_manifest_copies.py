@@ -385,3 +385,35 @@ def test_a_memory_url(cache):
     finally:
         fsspec.filesystem("memory").rm("/manifest-test", recursive=True)
     assert manifest.find("BRCA").url == "memory://manifest-test/BRCA_status.h5"
+
+
+@pytest.fixture(scope="module")
+def s3():
+    """A bucket on this machine, and the storage options that reach it."""
+    pytest.importorskip("flask", reason="moto[server] is not installed")
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield {
+        "key": "k",
+        "secret": "s",
+        "client_kwargs": {"endpoint_url": f"http://{host}:{port}"},
+    }
+    server.stop()
+
+
+def test_a_bucket(s3, cache):
+    import s3fs
+
+    fs = s3fs.S3FileSystem(**s3, skip_instance_cache=True)
+    fs.mkdir("cohorts")
+    fs.pipe("cohorts/v 1/manifest.json", as_bytes(mirna_manifest(mirna_entry("OV_x"))))
+    url = "s3://cohorts/v 1/manifest.json"
+    manifest = load_manifest(url, cache=cache, storage_options=s3)
+    assert manifest.find("OV").url == "s3://cohorts/v 1/OV_x.h5"
+    assert load_manifest(url, cache=cache, storage_options={"s3": s3}) == manifest
+    with pytest.raises(RemoteNotFoundError):
+        load_manifest("s3://cohorts/absent.json", cache=cache, storage_options=s3)
+    assert load_manifest(url, cache=offline(cache)) == manifest

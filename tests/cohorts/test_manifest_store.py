@@ -187,6 +187,17 @@ def test_many_writers_and_readers_see_whole_copies_only(tmp_path):
     assert not list(tmp_path.rglob(".last*"))
 
 
+def test_the_same_manifest_again_only_renews_the_copys_age(tmp_path):
+    store = ManifestStore(URL, tmp_path)
+    keep(store, mirna_manifest())
+    path = store.last().path
+    os.utime(path, (1e9, 1e9))
+    inode = path.stat().st_ino
+    keep(store, mirna_manifest())
+    assert path.stat().st_ino == inode
+    assert store.last().age == "a moment"
+
+
 def test_the_age_is_that_of_the_copy(tmp_path):
     store = ManifestStore(URL, tmp_path)
     keep(store, mirna_manifest())
