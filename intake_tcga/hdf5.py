@@ -7,6 +7,7 @@ is a tree of plain values; no later step looks at a link, a type or a shape agai
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import threading
@@ -347,7 +348,7 @@ def _decode(value: Any) -> str:
 
 
 def attributes(oid: Any) -> dict[str, Any]:
-    """Return the attributes of an object in plain Python types: ``str int float bool list dict``.
+    """Return the attributes of an object in plain Python types: ``str``, ``int``, ``float`` and lists of them.
 
     Parameters
     ----------
@@ -357,8 +358,9 @@ def attributes(oid: Any) -> dict[str, Any]:
     Returns
     -------
     dict
-        In the file's order. Nothing (``h5py.Empty``) is ``""`` for text and ``[]`` otherwise; a reference is
-        the path of what it refers to; an enumeration's value is its member's name.
+        In the file's order. A boolean is 0 or 1, since attributes of netCDF files cannot be boolean. Nothing
+        (``h5py.Empty``) is ``""`` for text and ``[]`` otherwise; a reference is the path of what it refers to; an
+        enumeration's value is its member's name; a compound is JSON.
     """
     count = h5py.h5a.get_num_attrs(oid)
     if not count:
@@ -390,11 +392,11 @@ def _plain(value: Any, aid: Any, padded: bool, names: dict[int, str] | None) -> 
         text = _decode(value)
         return text.rstrip(" ") if padded else text
     if isinstance(value, np.bool_):
-        return bool(value)
+        return int(value)
     if names is not None and np.ndim(value) == 0:
         return names.get(int(value), int(value))
     if isinstance(value, np.void) and value.dtype.names:
-        return {key: _plain(value[key], aid, padded, None) for key in value.dtype.names}
+        return json.dumps({key: _plain(value[key], aid, padded, None) for key in value.dtype.names})
     if isinstance(value, np.ndarray):
         return [_plain(item, aid, padded, names) for item in value]
     if isinstance(value, h5py.h5r.Reference):

@@ -101,6 +101,8 @@ class LazyStack(BackendArray):  # type: ignore[misc,unused-ignore]
         return self._get((slice(None),) * len(self.shape))
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        if not isinstance(key, indexing.VectorizedIndexer):
+            return self._get(key.tuple)
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._get)
 
     def _get(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import xarray as xr
-from xarray.core.indexing import PandasIndexingAdapter
+from xarray.backends import BackendArray
+from xarray.core.indexing import LazilyIndexedArray, PandasIndexingAdapter
 from xarray.indexes import PandasIndex
 
 
@@ -108,9 +109,10 @@ class LazyIndex(PandasIndex, metaclass=_AsPandasIndexType):
             indexer = indexer.data
         if self._made is None and isinstance(indexer, slice):
             return self if indexer == slice(None) else self._like(_Taken(self._source, indexer))
-        if self._made is None and isinstance(indexer, np.ndarray) and indexer.ndim == 1:
-            positions = np.flatnonzero(indexer) if indexer.dtype == bool else indexer
-            return self._like(_Taken(self._source, positions))
+        positions = np.asarray(indexer) if not isinstance(indexer, slice) else np.zeros(0)
+        if self._made is None and positions.ndim == 1 and positions.dtype.kind in "biu":
+            taken = np.flatnonzero(positions) if positions.dtype == bool else positions
+            return self._like(_Taken(self._source, taken))
         return super().isel({self.dim: indexer})
 
     def rename(self, name_dict: Mapping[Any, Hashable], dims_dict: Mapping[Any, Hashable]) -> LazyIndex:
@@ -133,11 +135,7 @@ class LazyIndex(PandasIndex, metaclass=_AsPandasIndexType):
         return _restore, (self._source, self.dim, self._name)
 
     def __repr__(self) -> str:
-        return (
-            f"LazyIndex({self._source.size} labels of {self.dim!r})"
-            if self._made is None
-            else super().__repr__()
-        )
+        return f"LazyIndex({self._source.size} labels of {self.dim!r})"
 
 
 def _restore(source: LabelSource, dim: Hashable, name: Hashable) -> LazyIndex:
@@ -172,6 +170,8 @@ class _LazyLabels(PandasIndexingAdapter):
         return np.dtype(object).itemsize * self.shape[0]
 
     def __getitem__(self, indexer: Any) -> Any:
+        if all(isinstance(part, int | np.integer) for part in indexer.tuple):
+            return LazilyIndexedArray(_OneLabel(self._index, int(indexer.tuple[0])))
         return PandasIndexingAdapter(self.array, self._dtype)[indexer]
 
     def _oindex_get(self, indexer: Any) -> Any:
@@ -191,6 +191,19 @@ class _LazyLabels(PandasIndexingAdapter):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _LazyLabels, (self._index,)
+
+
+class _OneLabel(BackendArray):  # type: ignore[misc,unused-ignore]
+    """A single label, for the scalar coordinate that selecting one position leaves."""
+
+    def __init__(self, index: LazyIndex, position: int) -> None:
+        self._index, self._position = index, position
+        self.shape, self.dtype = (), np.dtype(object)
+
+    def __getitem__(self, key: Any) -> Any:
+        label = np.empty((), dtype=object)
+        label[()] = self._index.index[self._position]
+        return label
 
 
 def lazy_coordinate(

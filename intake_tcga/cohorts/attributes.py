@@ -90,7 +90,8 @@ def place(
         found = {key: attrs[name] for key, attrs in records.items() if name in attrs}
         if name in dims and all(value == key[dims.index(name)] for key, value in found.items()):
             continue  # it repeats the label, which the dimension's own coordinate holds
-        whole = len(found) == len(records)
+        having = {key[-1] for key in found}
+        whole = len(found) == sum(key[-1] in having for key in records)
         used, values = tuple(dims), found
         if name not in _ALWAYS_WHOLE and whole and (short := _along_last(found)) is not None:
             used, values = (dims[-1],), short
