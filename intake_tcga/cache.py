@@ -315,6 +315,7 @@ class VerifiedFileCache:
     ) -> Path:
         if cancelled():
             raise TransferError(f"The download of {file.name} was cancelled.")
+        storage_options = None if file.foreign else storage_options
         if is_user_cache(file.url):
             return self._fetch_through_chain(file, storage_options, force)
         reachable = not self.offline or is_local(file.url)
@@ -565,17 +566,8 @@ def _move(part: Path, target: Path, *, replace: bool) -> bool:
             part.replace(target)  # a file system without hard links
     else:
         part.replace(target)
-    _sync_folder(target.parent)
+    # The folder is not synced: a power cut that undoes the move leaves the old state, and nothing wrong.
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    with suppress(OSError):  # not on every system; without it a power cut may undo the move, no more
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _check_space(target: Path, size: int, present: int) -> None:

@@ -20,7 +20,7 @@ from intake_tcga.cohorts.collection import CohortCollection, Narrowing
 from intake_tcga.cohorts.manifest import Cohort
 from intake_tcga.cohorts.sample import catalogs_folder
 from intake_tcga.errors import IntakeTcgaError, NameNotFoundError, OptionError
-from intake_tcga.remote import redact
+from intake_tcga.remote import redact, without_credentials
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,7 +126,7 @@ class CohortSource(DataSource):  # type: ignore[misc]
         """Return an intake V2 catalog with this cohort alone."""
         from intake_tcga.readers import to_v2
 
-        return to_v2(self.collection, names=[self.cohort])
+        return to_v2(self.collection, names=[self.cohort], chunks=self.chunks, **self.narrowing)
 
     def read_partition(self, i: int) -> xr.Dataset:
         """Return partition 0, the whole cohort; a cohort has no other."""
@@ -162,6 +162,10 @@ class CohortSource(DataSource):  # type: ignore[misc]
             off_aug=self.narrowing["off_aug"],
         )
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Intake pickles positional arguments as a list, and then finds a tuple and a list unequal.
+        super().__setstate__({**state, "args": tuple(state["args"])})
+
     def _close(self) -> None:
         """Nothing is held: each Dataset owns its file handle and closes it."""
         self._schema = None
@@ -179,7 +183,7 @@ class CohortSource(DataSource):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         chosen = ", ".join(f"{key}={value!r}" for key, value in self.narrowing.items() if value is not None)
-        return f"<tcga_cohort {self.cohort}{': ' + chosen if chosen else ''} of {_shown(self.collection)}>"
+        return f"<tcga_cohort {self.cohort}{': ' + chosen if chosen else ''} of {self.collection.summary}>"
 
     _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
 
@@ -386,7 +390,7 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         narrowed = "" if self._subset is None else f"{len(self._subset)} cohorts of "
-        return f"<tcga catalog: {narrowed}{_shown(self.collection)}>"
+        return f"<tcga catalog: {narrowed}{self.collection.summary}>"
 
     _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
 
@@ -407,6 +411,10 @@ class CohortEntry(LocalCatalogEntry):  # type: ignore[misc]
             metadata=_metadata(catalog.collection, cohort),
             catalog=catalog,
         )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Intake remakes objects from their arguments' states, which a catalog and a cohort do not survive.
+        return type(self), self._captured_init_args
 
     def _create_open_args(self, user_parameters: dict[str, Any]) -> tuple[type[CohortSource], dict[str, Any]]:
         """Merge an entry's arguments and the user's, as they are.
@@ -536,41 +544,6 @@ def _entry_as_dict(
     }
 
 
-def without_credentials(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Drop from storage options whatever may be secret, at any depth.
-
-    Examples
-    --------
-    >>> without_credentials({"s3": {"anon": False, "key": "A", "secret": "B", "endpoint_url": "https://s3.local"}})
-    {'s3': {'anon': False, 'endpoint_url': 'https://s3.local'}}
-    """
-    secret = (
-        "key",
-        "secret",
-        "token",
-        "password",
-        "passwd",
-        "auth",
-        "header",
-        "cookie",
-        "credential",
-        "username",
-        "sas",
-    )
-    kept: dict[str, Any] = {}
-    for name, value in options.items():
-        if any(word in str(name).lower() for word in secret):
-            continue
-        kept[name] = (
-            without_credentials(value)
-            if isinstance(value, Mapping)
-            else redact(value)
-            if isinstance(value, str)
-            else value
-        )
-    return kept
-
-
 def _plain(value: Any) -> Any:
     """Turn tuples, paths and mappings into what any YAML reader takes."""
     if isinstance(value, Mapping):
@@ -583,14 +556,6 @@ def _plain(value: Any) -> Any:
 def _yaml_text(value: Mapping[str, Any]) -> str:
     text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
     return text
-
-
-def _shown(collection: CohortCollection) -> str:
-    source = redact(collection.urlpath or collection.modality or "mirna")
-    if "manifest" not in vars(collection):
-        return f"{source}, manifest not read yet"
-    manifest = collection.manifest
-    return f"{source}, {len(manifest.cohorts)} cohorts, manifest version {manifest.version}"
 
 
 def _html(collection: CohortCollection, names: list[str] | None) -> str:

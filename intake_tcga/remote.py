@@ -19,6 +19,7 @@ _SECRET_OPTION = re.compile(
     "auth|cert|connection_string|cookie|credential|header|identity|key|pass|sas|secret|session|sign|token|user",
     re.IGNORECASE,
 )
+_CHAIN = re.compile(r"::(?=[\w+.-]+(?:://|::)|/)")  # not the colons of an IPv6 address
 _LONGEST_NAME = 200  # leaves room, below the usual 255 bytes, for what a part file's name adds
 
 
@@ -47,6 +48,9 @@ class RemoteFile:
 
     digest: Digest | None = None
     """Digest that the bytes must have, if known."""
+
+    foreign: bool = False
+    """On another host than what named it: storage options, which may hold credentials, are not for that host."""
 
     def __post_init__(self) -> None:
         for part in (*self.collection, self.version, self.name):
@@ -107,12 +111,12 @@ def redact(url: str) -> str:
     >>> redact("https://me:secret@host/folder/manifest.json?sig=abc")
     'https://host/folder/manifest.json'
     """
-    return "::".join(_redact_one(part) for part in url.split("::"))
+    return "::".join(_redact_one(part) for part in _CHAIN.split(url))
 
 
 def _redact_one(url: str) -> str:
     if "://" not in url:
-        return url
+        return url.partition("?")[0]
     try:
         parts = urlsplit(url)
     except ValueError:  # e.g. an unclosed IPv6 bracket

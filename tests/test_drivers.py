@@ -14,7 +14,7 @@ from intake.catalog import Catalog
 from manifests import manifest_for
 
 from intake_tcga.cohorts.sample import catalogs_folder
-from intake_tcga.drivers import CohortCatalog, CohortSource, without_credentials
+from intake_tcga.drivers import CohortCatalog, CohortSource
 from intake_tcga.errors import (
     AmbiguousNameError,
     NameNotFoundError,
@@ -287,12 +287,6 @@ class TestTraps:
         source = CohortSource("X", urlpath=cat.collection.urlpath, storage_options=cat.storage_options)
         for shown in (repr(cat), cat.yaml(), repr(source), source.yaml(), repr(cat.collection)):
             assert "pa55" not in shown
-
-    def test_without_credentials_goes_deep(self):
-        options = {
-            "s3": {"key": "K", "client_kwargs": {"endpoint_url": "http://u:p@h/", "aws_session_token": "T"}}
-        }
-        assert without_credentials(options) == {"s3": {"client_kwargs": {"endpoint_url": "http://h/"}}}
 
     def test_walk_raises_the_typed_error(self, tmp_path):
         with pytest.raises(TransferError):

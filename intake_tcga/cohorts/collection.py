@@ -15,7 +15,7 @@ from intake_tcga.cohorts.manifest import Cohort, Manifest
 from intake_tcga.cohorts.manifest_copies import load_manifest
 from intake_tcga.cohorts.table import cohort_table, search_cohorts
 from intake_tcga.errors import FileFormatError, IntegrityError, NameNotFoundError, UnsupportedVersionError
-from intake_tcga.remote import RemoteFile
+from intake_tcga.remote import RemoteFile, redact
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +25,7 @@ Narrowing = str | Sequence[str] | None
 """One label (its dimension becomes a scalar coordinate), several (it stays), or None (all)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CohortCollection:
     """The cohorts of one manifest, and how to reach them.
 
@@ -118,9 +118,20 @@ class CohortCollection:
         """Return one row a cohort: names, groups, sizes, digest, models, and whether its file is cached."""
         return cohort_table(self.manifest, self.is_cached)
 
+    @property
+    def summary(self) -> str:
+        """One line that says which manifest this is, without credentials, and without reading it."""
+        place = redact(self.urlpath or self.modality or "mirna")
+        if "manifest" not in self.__dict__:
+            return f"{place}, manifest not read yet"
+        return f"{place}, {len(self.manifest.cohorts)} cohorts, manifest version {self.manifest.version}"
+
+    def __repr__(self) -> str:
+        return f"<CohortCollection of {self.summary}>"
+
     def search(self, text: str | re.Pattern[str] | None = None, **facets: Any) -> list[Cohort]:
         """Find the cohorts that match a text and every facet; see :func:`~intake_tcga.cohorts.table.search_cohorts`."""
-        return search_cohorts(self.manifest.cohorts, text, **facets)
+        return search_cohorts(self.manifest.cohorts, text, is_cached=self.is_cached, **facets)
 
     def remote_file(self, name: str) -> RemoteFile:
         """Tell where a cohort's file is, and the size and digest it must have."""

@@ -168,6 +168,7 @@ class Manifest:
             version=cohort.version,
             size=cohort.size,
             digest=Digest("sha256", cohort.sha256),
+            foreign=not same_origin(self.url, cohort.url),
         )
 
     def _nothing_answers(self, name: str) -> str:
