@@ -8,13 +8,16 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
 from intake_tcga._version import __version__
 from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.errors import IntakeTcgaError, OptionError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -335,7 +338,7 @@ def demo(output: str, cache_dir: str | None) -> None:
     mpl.use("agg")
     axes = plot_pca(dataset.sel(normalization="TC", model="CVAE1_5"))
     try:
-        axes.get_figure(root=True).savefig(output, dpi=150)
+        cast("Figure", axes.get_figure(root=True)).savefig(output, dpi=150)
     except OSError as error:
         raise click.ClickException(
             f"{output} cannot be written: {error.strerror}; choose another --output."

@@ -126,7 +126,8 @@ class CohortSource(DataSource):  # type: ignore[misc]
         """Return an intake V2 catalog with this cohort alone."""
         from intake_tcga.readers import to_v2
 
-        return to_v2(self.collection, names=[self.cohort], chunks=self.chunks, **self.narrowing)
+        options: dict[str, Any] = {"chunks": self.chunks, **self.narrowing}
+        return to_v2(self.collection, names=[self.cohort], **options)
 
     def read_partition(self, i: int) -> xr.Dataset:
         """Return partition 0, the whole cohort; a cohort has no other."""

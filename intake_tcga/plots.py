@@ -75,11 +75,18 @@ def plot_pca(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     for number, group in enumerate(dict.fromkeys(sorted(groups))):
         colour = _GROUP_COLOURS[number % len(_GROUP_COLOURS)]
         chosen = np.array([g == group for g in groups])
-        ax.scatter(*real_points[chosen].T, s=18, color=colour, label=f"{group}, real ({chosen.sum()})")
+        ax.scatter(
+            real_points[chosen, 0],
+            real_points[chosen, 1],
+            s=18,
+            color=colour,
+            label=f"{group}, real ({chosen.sum()})",
+        )
         if synthetic_groups is not None:
             chosen = np.array([g == group for g in synthetic_groups])
             ax.scatter(
-                *synthetic_points[chosen].T,
+                synthetic_points[chosen, 0],
+                synthetic_points[chosen, 1],
                 s=22,
                 facecolors="none",
                 edgecolors=colour,
@@ -88,9 +95,14 @@ def plot_pca(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
             )
     if synthetic_groups is None:
         ax.scatter(
-            *synthetic_points.T, s=22, facecolors="none", edgecolors="0.4", linewidths=0.8,
+            synthetic_points[:, 0],
+            synthetic_points[:, 1],
+            s=22,
+            facecolors="none",
+            edgecolors="0.4",
+            linewidths=0.8,
             label=f"synthetic ({len(synthetic_points)})",
-        )  # fmt: skip
+        )
     ax.set_xlabel(f"PC 1 ({explained[0]:.0%} of the real variance)".replace("%", " %"))
     ax.set_ylabel(f"PC 2 ({explained[1]:.0%})".replace("%", " %"))
     chosen_labels = [
