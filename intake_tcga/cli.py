@@ -22,11 +22,16 @@ if TYPE_CHECKING:
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _EPILOG = """\b
-Exit status: 0 done; 1 it could not be done, and stderr says why; 2 the command line was wrong.
+Exit status
+  0  done
+  1  it could not be done; stderr says why
+  2  the command line was wrong
 
 \b
-Environment: INTAKE_TCGA_CACHE_DIR is the cache's folder, INTAKE_TCGA_READ_ONLY_ROOTS are shared folders to
-look in first, INTAKE_TCGA_OFFLINE=1 forbids every socket.
+Environment
+  INTAKE_TCGA_CACHE_DIR        the cache's folder
+  INTAKE_TCGA_READ_ONLY_ROOTS  shared folders to look in first
+  INTAKE_TCGA_OFFLINE=1        never open a socket
 """
 
 
@@ -56,7 +61,7 @@ class _Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="intake-tcga")
 def main() -> None:
-    r"""Public cancer-expression data of The Cancer Genome Atlas: find it, fetch it, check it.
+    """Public cancer-expression data of The Cancer Genome Atlas: find it, fetch it, check it.
 
     A cohort answers to its code (BRCA) or its full name. Without --manifest or --modality, the commands speak of
     the published bundle of 24 miRNA cohorts.
@@ -67,7 +72,7 @@ def main() -> None:
       intake-tcga search breast               where a word is found
       intake-tcga fetch BRCA                  download and verify
       intake-tcga list --modality rnaseq      the other bundle
-    """
+    """  # noqa: D301 - click reads a real \\b as "keep these lines"
 
 
 def _collection_options(command: _Command) -> _Command:
@@ -157,13 +162,15 @@ def list_(collection: CohortCollection, as_json: bool) -> None:
 def search(
     collection: CohortCollection, text: str | None, regex: bool, facets: Sequence[str], as_json: bool
 ) -> None:
-    r"""Find cohorts by TEXT, in any field, and by facets.
+    """Find cohorts by a text and by facets.
+
+    TEXT may be in any field.
 
     \b
       intake-tcga search kidney
       intake-tcga search -w cancer_type=BRCA -w cancer_type=OV
       intake-tcga search -w 'n_samples>500'
-    """
+    """  # noqa: D301
     pattern = _pattern(text) if regex and text else text
     found = collection.search(pattern, **_facets(facets))
     _print_cohorts(collection, [cohort.name for cohort in found], as_json)
@@ -174,7 +181,10 @@ def search(
 @_collection_options
 @_json_option
 def info(collection: CohortCollection, name: str, as_json: bool) -> None:
-    """Show all that the manifest says of cohort NAME; opens no data file."""
+    """Show what the manifest says of a cohort.
+
+    Opens no data file.
+    """
     from intake_tcga.cohorts.table import cohort_row
 
     cohort = collection.cohort(name)
@@ -205,7 +215,10 @@ def fetch(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Download cohorts NAMES into the cache and verify them; what is there already is not downloaded again."""
+    """Download and verify cohorts.
+
+    What is in the cache already is not downloaded again.
+    """
     if bool(names) == everything:
         raise click.UsageError("Name the cohorts to fetch, or give --all.")
     paths = collection.prefetch(None if everything else names, threads=threads, force=force)
@@ -217,7 +230,10 @@ def fetch(
 @click.argument("name")
 @_collection_options
 def path(collection: CohortCollection, name: str) -> None:
-    """Print the path of cohort NAME's verified file, downloading it if needed."""
+    """Print where a cohort's verified file is.
+
+    Downloads it if it is not in the cache.
+    """
     click.echo(collection.fetch(name))
 
 
@@ -226,7 +242,10 @@ def path(collection: CohortCollection, name: str) -> None:
 @_collection_options
 @_json_option
 def verify(collection: CohortCollection, names: Sequence[str], as_json: bool) -> None:
-    """Hash the cached files of cohorts NAMES (all by default) now; exit status 1 if one is wrong."""
+    """Hash cached files now (all by default).
+
+    Exit status 1 if one is wrong. No network.
+    """
     outcomes = collection.verify_files(names or None)
     rows = [{"cohort": name, "outcome": outcome} for name, outcome in outcomes.items()]
     _print_json(rows) if as_json else _print_rows(rows)
@@ -238,25 +257,35 @@ def verify(collection: CohortCollection, names: Sequence[str], as_json: bool) ->
 @click.option("--cache-dir", metavar="DIR", help="The cache's folder.")
 @_json_option
 def cache(cache_dir: str | None, as_json: bool) -> None:
-    """Show what is in the cache: files, bytes, when they were verified."""
+    """Show what is in the cache.
+
+    Files, bytes, and when they were verified.
+    """
     from intake_tcga.cache import VerifiedFileCache
+    from intake_tcga.cohorts.table import human_size
 
     store = VerifiedFileCache(cache_dir)
+    kept = store.info()
     rows = [
         {
             "file": f"{entry.version}/{entry.name}",
             "bytes": entry.size,
             "verified": entry.verified_at,
-            "digest": str(entry.digest or ""),
+            "digest": str(entry.digest),
             "path": str(entry.path),
         }
-        for entry in store.info()
+        for entry in kept
     ]
     if as_json:
         _print_json({"cache_dir": str(store.root), "files": rows})
         return
-    _print_rows([{**row, "bytes": _human(row["bytes"]), "digest": str(row["digest"])[:19]} for row in rows])
-    click.echo(f"{store.root}: {len(rows)} files, {_human(sum(int(str(row['bytes'])) for row in rows))}")
+    _print_rows(
+        [
+            {**row, "bytes": human_size(entry.size), "digest": str(entry.digest)[:19]}
+            for row, entry in zip(rows, kept, strict=True)
+        ]
+    )
+    click.echo(f"{store.root}: {len(rows)} files, {human_size(sum(entry.size for entry in kept))}")
 
 
 @main.command()
@@ -268,7 +297,10 @@ def cache(cache_dir: str | None, as_json: bool) -> None:
 def clear(
     cache_dir: str | None, manifest_version: str | None, name: str | None, yes: bool, as_json: bool
 ) -> None:
-    """Remove from the cache what this program put there."""
+    """Remove what was downloaded.
+
+    Only what this program put into the cache.
+    """
     from intake_tcga.cache import VerifiedFileCache
 
     store = VerifiedFileCache(cache_dir)
@@ -288,7 +320,10 @@ def clear(
 @click.option("--entries", is_flag=True, help="One entry a cohort, instead of one that reads the manifest.")
 @_collection_options
 def catalog(collection: CohortCollection, output: str | None, entries: bool) -> None:
-    """Write an intake catalog (YAML) for a manifest; credentials are left out."""
+    """Write an intake catalog (YAML).
+
+    Of a manifest; credentials are left out.
+    """
     from intake_tcga.drivers import CohortCatalog
 
     cat = CohortCatalog(
@@ -325,7 +360,10 @@ def catalog(collection: CohortCollection, output: str | None, entries: bool) -> 
 )
 @click.option("--cache-dir", metavar="DIR", help="The cache's folder.")
 def demo(output: str, cache_dir: str | None) -> None:
-    """Open the offline sample, print it, and draw real against synthetic samples; no network."""
+    """Open, print and draw the offline sample.
+
+    The picture shows real against synthetic samples. No network.
+    """
     from intake_tcga.cohorts.sample import sample_collection
     from intake_tcga.plots import plot_pca
 
@@ -347,7 +385,7 @@ def demo(output: str, cache_dir: str | None) -> None:
 
 
 def _print_cohorts(collection: CohortCollection, names: Sequence[str], as_json: bool) -> None:
-    from intake_tcga.cohorts.table import cohort_row
+    from intake_tcga.cohorts.table import cohort_row, human_size
 
     manifest = collection.manifest
     chosen = [cohort for cohort in manifest.cohorts if cohort.name in set(names)]
@@ -363,7 +401,7 @@ def _print_cohorts(collection: CohortCollection, names: Sequence[str], as_json: 
                 "groups": ", ".join(cohort.group_labels),
                 "samples": cohort.n_samples,
                 "features": cohort.n_features,
-                "bytes": _human(cohort.size),
+                "bytes": human_size(cohort.size),
                 "cached": "yes" if row["cached"] else "",
             }
             for cohort, row in zip(chosen, rows, strict=True)
