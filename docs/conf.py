@@ -35,7 +35,9 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 nb_execution_mode = "force"
 nb_execution_timeout = 120
-nb_execution_raise_on_error = False  # a failing cell is a warning, so that one build (with -W) tells all of them
+nb_execution_raise_on_error = (
+    False  # a failing cell is a warning, so that one build (with -W) tells all of them
+)
 nb_execution_show_tb = True
 nb_merge_streams = True
 

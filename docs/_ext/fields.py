@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import inspect
 from importlib import import_module
+from itertools import pairwise
 
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
@@ -29,7 +30,9 @@ class Fields(SphinxDirective):
         head += _row(nodes.Text("field"), nodes.Text("default"), nodes.Text("is"))
         for field in dataclasses.fields(cls):
             text = " ".join(said.get(field.name, "").split())
-            body += _row(nodes.literal(text=field.name), nodes.literal(text=_shown(field.default)), nodes.Text(text))
+            body += _row(
+                nodes.literal(text=field.name), nodes.literal(text=_shown(field.default)), nodes.Text(text)
+            )
         group += [head, body]
         table += group
         return [table]
@@ -40,7 +43,7 @@ def strings_under_fields(cls: type) -> dict[str, str]:
     body = ast.parse(inspect.cleandoc(inspect.getsource(cls))).body[0].body
     return {
         field.target.id: text.value.value
-        for field, text in zip(body, body[1:], strict=False)
+        for field, text in pairwise(body)
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
         if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
     }
