@@ -190,6 +190,10 @@ def sweep(target: Path) -> None:
     for path in _left_parts(target):
         _remove(path)
         _remove(_note_path(path))
+    for note in _litter(target.parent, rf"{re.escape(target.name)}\.\d+-[0-9a-f]+\.part\.json"):
+        part = note.with_suffix("")
+        if not part.exists() and _is_left(part):
+            _remove(note)
     for path in _litter(target.parent, rf"{re.escape(target.name)}\.\d+-[0-9a-f]+\.aside"):
         _remove(path)
     for path in _litter(target.parent, r".+\.\d+-[0-9a-f]+\.(part|part\.json|aside)"):

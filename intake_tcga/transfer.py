@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import os
 import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
@@ -38,10 +39,10 @@ if TYPE_CHECKING:
 __all__ = ["Budget", "download", "is_local", "read_small", "split_options"]
 
 _BLOCK = 2**20  # bytes handed from the network's thread to the hashing one: fewer, larger steps
+_FLUSH_SECONDS = 0.1  # or what has come by then: slow bytes are shown, and left if the process is killed
 _IN_FLIGHT = 32 * _BLOCK  # bytes that may wait for the hashing thread before the network is told to wait
 _LOCAL_PROTOCOLS = {"file", "local", "memory", "data"}
 _WORTH_RETRYING = {408, 425, 429}
-_FLUSH_SECONDS = 0.25  # slow bytes are written this often, so that a killed download leaves them
 
 
 def download(
@@ -434,7 +435,10 @@ class _Source:
         except ValueError as error:
             raise OptionError(f"{redact(url)} cannot be opened by fsspec: {_plain(error, url)}.") from None
         except Exception as error:  # noqa: BLE001 - whatever a filesystem's client raises
-            raise _failure(error, url) from None
+            failure = _failure(error, url)
+            if isinstance(failure, IntakeTcgaError):
+                raise failure from None
+            raise TransferError(f"{redact(url)} cannot be opened: {failure}. Try again.") from None
         return cls(fs, path, redact(url))
 
     def ask(self, sink: _Sink, budget: Budget, fresh: bool) -> _HttpAnswer | _FileAnswer:
@@ -562,9 +566,9 @@ class _HttpAnswer:
         return head.reply(self._source.shown_url, asked_from=self._sink.offset, known=self._sink.validator)
 
     def blocks(self, alive: Callable[[], None]) -> Iterator[list[bytes]]:
-        while (chunks := self._pipe.get(alive)) is not None:
-            assert isinstance(chunks, list)
-            yield chunks
+        while (block := self._pipe.get(alive)) is not None:
+            assert isinstance(block, list)
+            yield block
 
     async def _receive(self) -> None:
         """Put the head, the body in blocks, and how it ended into the pipe; in the network's thread."""
@@ -572,8 +576,8 @@ class _HttpAnswer:
             async with await self._request() as response:
                 self._pipe.put(_Head.of(response))
                 if response.status in {200, 206}:
-                    async for chunks in _paced_blocks(response.content, self._budget):
-                        await self._pipe.put_blocks(chunks)
+                    async for chunk in _paced(response.content, self._budget):
+                        await self._pipe.put_chunk(chunk)
         except Exception as error:  # noqa: BLE001 - it is raised in the caller's thread
             self._pipe.put(_http_failure(error, self._source.shown_url, self._budget))
         else:
@@ -602,35 +606,22 @@ class _HttpAnswer:
         return response
 
 
-async def _paced_blocks(content: Any, budget: Budget) -> AsyncIterator[list[bytes]]:
-    """Gather a body's chunks into blocks, and give up when it trickles."""
+async def _paced(content: Any, budget: Budget) -> AsyncIterator[bytes]:
+    """Iterate over a body's chunks, and give up when it trickles."""
     clock = asyncio.get_running_loop().time
-    block: list[bytes] = []
-    in_block = in_window = 0
-    flushed = window_began = clock()
-    try:
-        while chunk := await content.readany():
-            block.append(chunk)
-            in_block += len(chunk)
-            in_window += len(chunk)
-            now = clock()
-            if in_block >= _BLOCK or now - flushed >= _FLUSH_SECONDS:
-                yield block
-                block, in_block, flushed = [], 0, now
-                window_began += clock() - now  # time spent waiting for the disk is not the server's
-            if now - window_began >= budget.min_rate_window:
-                if in_window < budget.min_rate * (now - window_began):
-                    raise _TransientError(
-                        f"the server sends less than {budget.min_rate:g} bytes a second "
-                        f"({in_window:,} bytes in {now - window_began:.0f} s)"
-                    )
-                in_window, window_began = 0, now
-    except Exception:
-        if block:  # what came before a drop is worth resuming from
-            yield block
-        raise
-    if block:
-        yield block
+    in_window, began = 0, clock()
+    while chunk := await content.readany():
+        came = clock()
+        in_window += len(chunk)
+        if came - began >= budget.min_rate_window:
+            if in_window < budget.min_rate * (came - began):
+                raise _TransientError(
+                    f"the server sends less than {budget.min_rate:g} bytes a second "
+                    f"({in_window:,} bytes in {came - began:.0f} s)"
+                )
+            in_window, began = 0, came
+        yield chunk
+        began += clock() - came  # time spent waiting for the disk is not the server's
 
 
 @dataclass(frozen=True, slots=True)
@@ -698,34 +689,52 @@ class _Pipe:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._items: SimpleQueue[Any] = SimpleQueue()
-        self._in_flight = 0  # touched in the network's thread alone
+        self._items: SimpleQueue[_Head | list[bytes] | Exception | None] = SimpleQueue()
+        # What follows is touched in the network's thread alone.
+        self._block: list[bytes] = []
+        self._in_block = 0
+        self._in_flight = 0
+        self._flush_soon: asyncio.TimerHandle | None = None
         self._room = asyncio.Event()
 
-    def put(self, item: object) -> None:
+    def put(self, item: _Head | Exception | None) -> None:
+        self._flush()
         self._items.put(item)
 
-    async def put_blocks(self, chunks: list[bytes]) -> None:
-        self._in_flight += sum(map(len, chunks))
-        self._items.put(chunks)
+    async def put_chunk(self, chunk: bytes) -> None:
+        """Add to the block under way: waking another thread for each chunk would halve the speed."""
+        self._block.append(chunk)
+        self._in_block += len(chunk)
+        if self._in_block >= _BLOCK:
+            self._flush()
+        elif self._flush_soon is None:
+            self._flush_soon = self._loop.call_later(_FLUSH_SECONDS, self._flush)
         while self._in_flight > _IN_FLIGHT:
             self._room.clear()
             await self._room.wait()
 
     def get(self, alive: Callable[[], None]) -> _Head | list[bytes] | None:
-        """Return the next item; raises the error that ended the transfer. Ctrl-C gets through at any time."""
+        """Wait for the next item; raises the error that ended the transfer. Ctrl-C gets through at any time."""
         while True:
             alive()
-            try:
+            with suppress(Empty):
                 item = self._items.get(timeout=0.5)
-            except Empty:
-                continue
-            if isinstance(item, Exception):
-                raise item
-            if isinstance(item, list):
-                with suppress(RuntimeError):  # the loop is gone: so is who waits for room
-                    self._loop.call_soon_threadsafe(self._took, sum(map(len, item)))
-            return item  # type: ignore[no-any-return]
+                break
+        if isinstance(item, Exception):
+            raise item
+        if isinstance(item, list):
+            with suppress(RuntimeError):  # the loop is gone: so is who waits for room
+                self._loop.call_soon_threadsafe(self._took, sum(map(len, item)))
+        return item
+
+    def _flush(self) -> None:
+        if self._flush_soon is not None:
+            self._flush_soon.cancel()
+            self._flush_soon = None
+        if self._block:
+            self._in_flight += self._in_block
+            self._items.put(self._block)
+            self._block, self._in_block = [], 0
 
     def _took(self, size: int) -> None:
         self._in_flight -= size
@@ -755,7 +764,8 @@ def _http_failure(error: Exception, shown_url: str, budget: Budget) -> Exception
     if isinstance(error, asyncio.TimeoutError):
         return _TransientError(f"nothing came for {budget.stall_timeout:g} s")
     if isinstance(error, aiohttp.ClientConnectorError):
-        reason = error.os_error.strerror or type(error.os_error).__name__
+        code = error.os_error.errno  # negative for a name that no server knows
+        reason = os.strerror(code) if code and code > 0 else "no such host"
         return _TransientError(f"{error.host} cannot be reached ({reason})")
     if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, ConnectionError)):
         return _TransientError("the connection was cut")
