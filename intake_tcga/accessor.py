@@ -25,7 +25,7 @@ class CohortAccessor:
     Examples
     --------
     >>> from intake_tcga.cohorts.dataset import open_dataset
-    >>> ds = open_dataset("catalogs/sample/PRAD_sample_type.h5")
+    >>> ds = open_dataset(sample_file)
     >>> ds.tcga.MODELS
     ('CVAE1_5', 'CVAE1_10', 'CVAE1_20')
     >>> expression, groups = ds.tcga.synth("TC", "CVAE1_20")

@@ -21,7 +21,7 @@ class CohortBackendEntrypoint(BackendEntrypoint):
     Examples
     --------
     >>> import xarray as xr
-    >>> ds = xr.open_dataset("catalogs/sample/PRAD_sample_type.h5", engine=CohortBackendEntrypoint,
+    >>> ds = xr.open_dataset(sample_file, engine=CohortBackendEntrypoint,
     ...                      normalization="TC", model=["CVAE1_5", "CVAE1_20"])
     >>> ds["synthetic"].dims
     ('model', 'synthetic_sample', 'feature')

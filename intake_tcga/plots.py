@@ -52,7 +52,7 @@ def plot_pca(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     >>> from intake_tcga.cohorts.access import open_sample
     >>> ax = plot_pca(open_sample(normalization="TC", model="CVAE1_5"))
     >>> ax.get_xlabel()
-    'PC 1 (41 % of the real variance)'
+    'PC 1 (35 % of the real variance)'
     """
     try:
         import matplotlib.pyplot as plt

@@ -35,6 +35,14 @@ def cache_dir(_isolated, monkeypatch) -> Path:
 
 
 @pytest.fixture(scope="session")
+def sample_file() -> str:
+    """Return the path of the offline sample's cohort file."""
+    from intake_tcga.cohorts.sample import catalogs_folder
+
+    return str(catalogs_folder() / "sample" / "PRAD_sample_type.h5")
+
+
+@pytest.fixture(scope="session")
 def sample_manifest() -> str:
     """Return the URL of the offline sample's manifest."""
     from intake_tcga.cohorts.sample import catalogs_folder

@@ -72,7 +72,7 @@ def open_dataset(
 
     Examples
     --------
-    >>> ds = open_dataset("catalogs/sample/PRAD_sample_type.h5")
+    >>> ds = open_dataset(sample_file)
     >>> dict(ds["synthetic"].sel(normalization="TC", model="CVAE1_5").sizes)
     {'synthetic_sample': 100, 'feature': 120}
     >>> ds.close()

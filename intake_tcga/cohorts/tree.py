@@ -50,7 +50,7 @@ def open_tree(
 
     Examples
     --------
-    >>> tree = open_tree("catalogs/sample/PRAD_sample_type.h5")
+    >>> tree = open_tree(sample_file)
     >>> tree["synthetic/TC/CVAE1_5"].attrs["kl_weight"]
     5
     >>> tree.close()
