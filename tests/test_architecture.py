@@ -23,6 +23,7 @@ FLOOR = {
     "hdf5",
     "lazy",
     "lazy_index",
+    "string_heaps",
     "locks",
     "parts",
     "progress",
