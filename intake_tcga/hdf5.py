@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
+from weakref import WeakKeyDictionary
 
 import h5py
 import numpy as np
@@ -23,6 +24,7 @@ import numpy.typing as npt
 from xarray.backends import CachingFileManager
 
 from intake_tcga.errors import FileFormatError, IntakeTcgaError
+from intake_tcga.string_heaps import StringHeaps
 
 _DEEPEST = 32
 _MOST_OBJECTS = 100_000
@@ -123,13 +125,23 @@ if hasattr(os, "register_at_fork"):
 
 def _open(path: str, mode: str) -> h5py.File:
     """Open a file, with HDF5's own locks or without: files here are only read, and need none."""
-    try:
-        return h5py.File(path, mode)
-    except OSError as error:
-        # Locks fail on some NFS and Lustre; and HDF5 wants all handles of one file in a process to agree on them.
-        if "lock" not in str(error):
-            raise
-        return h5py.File(path, mode, locking=False)
+    # Locks fail on some NFS and Lustre; and HDF5 wants all handles of one file in a process to agree on them.
+    for locking in (None, False, True):
+        try:
+            return h5py.File(path, mode, locking=locking)
+        except OSError as error:
+            if "lock" not in str(error):
+                raise
+    return h5py.File(path, mode, locking="best-effort")
+
+
+_heaps_of: WeakKeyDictionary[h5py.File, StringHeaps] = WeakKeyDictionary()
+
+
+def _heaps(file: h5py.File, path: str) -> StringHeaps:
+    if file not in _heaps_of:
+        _heaps_of[file] = StringHeaps(file, path)
+    return _heaps_of[file]
 
 
 class Hdf5File:
@@ -154,12 +166,18 @@ class Hdf5File:
     def describe(self) -> GroupInfo:
         """Walk the file; see :func:`describe`."""
         with self.opened() as file:
+            _heaps(file, self.path).check_attributes()
             return describe(file, self.path)
 
     def text(self, array: ArrayInfo) -> npt.NDArray[np.object_]:
         """Read a whole dataset of strings as an object array of ``str`` of the same shape."""
         with self.opened() as file:
-            return read_text(file[array.path])
+            dataset = file[array.path]
+            if array.chunks is not None:
+                _heaps(file, self.path).check_attributes()
+            else:
+                _heaps(file, self.path).check_strings(dataset.id)
+            return read_text(dataset)
 
     def objects(self, array: ArrayInfo) -> npt.NDArray[np.object_]:
         """Read a whole dataset as an object array of Python's own ``str``, ``int``, ``float`` or ``bool``."""

@@ -124,7 +124,8 @@ class LazyStack(BackendArray):  # type: ignore[misc,unused-ignore]
                 self._fill_with_objects(block, target, source, dest)
             else:
                 requests.append(chunks.Request(block.array.path, source, target, dest))
-        chunks.read(self._file, requests)
+        if requests:
+            chunks.read(self._file, requests)
         integers = tuple(0 if isinstance(part, int | np.integer) else slice(None) for part in key)
         return result[integers]
 

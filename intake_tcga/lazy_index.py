@@ -107,13 +107,15 @@ class LazyIndex(PandasIndex, metaclass=_AsPandasIndexType):
             if indexer.dims != (self.dim,):
                 return None
             indexer = indexer.data
-        if self._made is None and isinstance(indexer, slice):
+        if self._made is not None:
+            return super().isel({self.dim: indexer})
+        if isinstance(indexer, slice):
             return self if indexer == slice(None) else self._like(_Taken(self._source, indexer))
-        positions = np.asarray(indexer) if not isinstance(indexer, slice) else np.zeros(0)
-        if self._made is None and positions.ndim == 1 and positions.dtype.kind in "biu":
-            taken = np.flatnonzero(positions) if positions.dtype == bool else positions
-            return self._like(_Taken(self._source, taken))
-        return super().isel({self.dim: indexer})
+        positions = np.asarray(indexer)
+        if positions.ndim != 1:
+            return None
+        taken = np.flatnonzero(positions) if positions.dtype == bool else positions.astype(np.intp)
+        return self._like(_Taken(self._source, taken))
 
     def rename(self, name_dict: Mapping[Any, Hashable], dims_dict: Mapping[Any, Hashable]) -> LazyIndex:
         """Rename the coordinate and the dimension, without making labels."""

@@ -85,7 +85,9 @@ def test_archs4_like_columns(tmp_path):
 def test_too_many_chunks_are_looked_up_one_by_one(tmp_path, monkeypatch):
     monkeypatch.setattr(chunks, "_INDEX_WHOLE", 3)
     values = np.arange(120.0).reshape(10, 12)
-    np.testing.assert_array_equal(read_all(write(tmp_path / "x.h5", values, chunks=(2, 5), compression="gzip")), values)
+    np.testing.assert_array_equal(
+        read_all(write(tmp_path / "x.h5", values, chunks=(2, 5), compression="gzip")), values
+    )
 
 
 def test_chunks_that_were_never_written_are_fill_values(tmp_path):

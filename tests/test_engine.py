@@ -21,7 +21,9 @@ def path(tmp_path):
 
 
 def test_opens_by_name(path):
-    with xr.open_dataset(path, engine="tcga", normalization="TC", model="CVAE1_5", drop_variables="raw") as ds:
+    with xr.open_dataset(
+        path, engine="tcga", normalization="TC", model="CVAE1_5", drop_variables="raw"
+    ) as ds:
         assert ds["synthetic"].dims == ("synthetic_sample", "feature")
         assert "raw" not in ds
         assert ds.tcga.MODELS == ("CVAE1_5",)
@@ -36,7 +38,9 @@ def test_opens_by_name(path):
 
 def test_every_parameter_is_spelt_out():
     for name in ("open_dataset", "open_datatree", "open_groups_as_dict"):
-        kinds = {p.kind for p in inspect.signature(getattr(CohortBackendEntrypoint, name)).parameters.values()}
+        kinds = {
+            p.kind for p in inspect.signature(getattr(CohortBackendEntrypoint, name)).parameters.values()
+        }
         assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
     signature = inspect.signature(CohortBackendEntrypoint.open_dataset)
     assert tuple(signature.parameters)[1:] == CohortBackendEntrypoint.open_dataset_parameters
@@ -49,7 +53,14 @@ def test_guesses_cohorts_only(tmp_path, path):
     with h5py.File(tmp_path / "other.h5", "w") as file:
         file["x"] = 1
     (tmp_path / "text.h5").write_text("not HDF5")
-    for other in (tmp_path / "other.h5", tmp_path / "text.h5", tmp_path / "none.h5", "https://x/y.h5", b"\x89HDF", 3):
+    for other in (
+        tmp_path / "other.h5",
+        tmp_path / "text.h5",
+        tmp_path / "none.h5",
+        "https://x/y.h5",
+        b"\x89HDF",
+        3,
+    ):
         assert not engine.guess_can_open(other)
 
 

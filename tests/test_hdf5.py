@@ -42,7 +42,12 @@ def test_describes_groups_datasets_and_attributes(path):
     assert (group.path, group.name, info.below("group")) == ("/group", "group", group)
     assert info.below("group/none/deeper") is None
     numbers, names = group.arrays["numbers"], group.arrays["names"]
-    assert (numbers.shape, numbers.dtype, numbers.kind, numbers.chunks) == ((2, 3), np.dtype("i8"), "number", None)
+    assert (numbers.shape, numbers.dtype, numbers.kind, numbers.chunks) == (
+        (2, 3),
+        np.dtype("i8"),
+        "number",
+        None,
+    )
     assert (names.kind, names.name) == ("text", "names")
 
 
@@ -105,7 +110,16 @@ def test_strings_of_every_kind(path):
 
 
 def test_decoding_many_at_once_is_the_same_as_one_by_one():
-    for values in ([], [b""], [b"a"], [b"", b""], [b"a\n", b"b"], [b"\xff", b"x"], [b"\xe2\x82", b"\xac"], ["s", b"t"]):
+    for values in (
+        [],
+        [b""],
+        [b"a"],
+        [b"", b""],
+        [b"a\n", b"b"],
+        [b"\xff", b"x"],
+        [b"\xe2\x82", b"\xac"],
+        ["s", b"t"],
+    ):
         expected = [v if isinstance(v, str) else v.decode("utf-8", "replace") for v in values]
         assert decode_all(values) == expected
 
@@ -200,7 +214,9 @@ def test_absurd_shapes_are_refused(path, shape):
 
 def test_absurd_chunks_are_refused(path):
     def change(file):
-        file.create_dataset("bomb", (2, 2), "f8", maxshape=(None, None), chunks=(2**14, 2**14), compression="gzip")
+        file.create_dataset(
+            "bomb", (2, 2), "f8", maxshape=(None, None), chunks=(2**14, 2**14), compression="gzip"
+        )
 
     refused(changed(path, change), "in chunks of")
 

@@ -149,7 +149,7 @@ def found(said, path, name, value):
     for known, values in said.items():
         if known == name or known.rstrip("_").endswith((f".{name}", f"_{name}")):
             for v in values:
-                if type(v) is type(value) and (v == value or (v != v and value != value)):
+                if type(v) is type(value) and v == value:
                     return True
                 if isinstance(v, float) and isinstance(value, int) and v == value:
                     return True

@@ -67,7 +67,13 @@ def test_all_problems_are_in_one_message(tmp_path):
     path = without(write_mirna(tmp_path / "a.h5"), "processed/TC/expression", "raw/feature_names")
     put(path, "synthetic/TC/CVAE1_5/groups", ["only one"])
     put(path, "processed/DESeq/expression", np.zeros((2, 2, 2)))
-    refused(path, "'/processed/TC/expression'", "'/raw/feature_names'", "does not label the 9 rows", "matrix of numbers")
+    refused(
+        path,
+        "'/processed/TC/expression'",
+        "'/raw/feature_names'",
+        "does not label the 9 rows",
+        "matrix of numbers",
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,7 +132,9 @@ def test_damage_anywhere_is_our_error_or_harmless(tmp_path, seed):
     for turn in range(40):
         damaged = bytearray(body[: dice.randrange(len(body))] if turn % 5 == 0 else body)
         for _ in range(dice.choice([1, 2, 20])):
-            damaged[dice.randrange(len(damaged) if turn % 2 else min(len(damaged), 6000))] ^= 1 << dice.randrange(8)
+            damaged[dice.randrange(len(damaged) if turn % 2 else min(len(damaged), 6000))] ^= (
+                1 << dice.randrange(8)
+            )
         path = tmp_path / f"{turn}.h5"
         path.write_bytes(damaged)
         try:

@@ -20,7 +20,9 @@ def test_every_group_is_a_node_with_its_attributes_and_values(tmp_path, write):
         file["extra/table"] = np.arange(4)
     with open_tree(path) as tree, h5py.File(path) as file:
         groups = ["/"]
-        file.visititems(lambda name, thing: groups.append(f"/{name}") if isinstance(thing, h5py.Group) else None)
+        file.visititems(
+            lambda name, thing: groups.append(f"/{name}") if isinstance(thing, h5py.Group) else None
+        )
         assert {node.path for node in tree.subtree} == set(groups)
         for group in groups:
             assert tree[group].attrs == {
