@@ -51,6 +51,7 @@ extensions = [
     "fields",
     "house",
 ]
+smartquotes = False  # --manifest is no dash
 source_suffix = {".md": "myst-nb"}
 exclude_patterns = ["_build", "jupyter_execute", "_ext"]
 myst_enable_extensions = ["colon_fence", "deflist"]
@@ -85,7 +86,20 @@ def as_text(app, context, lines):
     lines[:] = [re.sub(r"(?<=\w)_(?=\W)", r"\\_", line) for line in lines]
 
 
+def examples_as_code(app, context, lines):
+    """Show the example lines of a help text as code; sphinx-click makes a block of verse of them."""
+    is_example = [line.startswith("| ") and "intake-tcga " in line for line in lines]
+    shown = []
+    for line, example, first in zip(
+        lines, is_example, [True, *(not one for one in is_example)], strict=False
+    ):
+        shown += [".. code-block:: text", ""] if example and first else []
+        shown.append("   " + line.removeprefix("| ").strip() if example else line)
+    lines[:] = shown
+
+
 def setup(app):
     """Leave nothing behind."""
     app.connect("sphinx-click-process-options", as_text)
+    app.connect("sphinx-click-process-description", examples_as_code)
     app.connect("build-finished", lambda *_: shutil.rmtree(_scratch, ignore_errors=True))
