@@ -21,14 +21,12 @@ RULES = ROOT / "tests" / "test_architecture.py"
 def storeys() -> dict[str, set[str]]:
     """Return the names of each storey, as the test of the architecture has them."""
     tree = ast.parse(RULES.read_text(encoding="utf-8"))
-    found = {
+    return {
         node.targets[0].id.lower(): set(ast.literal_eval(node.value))
         for node in tree.body
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
         if node.targets[0].id in {"FLOOR", "ROOMS", "TOOLS", "ROOF"}
     }
-    placed = set().union(*found.values())
-    return found | {"doors": {path.stem for path in PACKAGE.glob("*.py")} - placed}
 
 
 def modules(names: set[str]) -> list[Path]:
@@ -41,7 +39,7 @@ def modules(names: set[str]) -> list[Path]:
 def dotted(path: Path) -> str:
     """Return a module's name below the package: ``cohorts.manifest``."""
     parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return ".".join(parts)
+    return ".".join(part for part in parts if part != "__init__")
 
 
 def summary(path: Path) -> str:
@@ -84,8 +82,6 @@ class House(SphinxDirective):
         head, body = nodes.thead(), nodes.tbody()
         head += _row([nodes.Text("module")], [nodes.Text("is")], [nodes.Text("imports")])
         for path in paths:
-            if path.stem.startswith("__"):
-                continue
             links = [node for name in arrows(path) for node in (nodes.literal(text=name), nodes.Text(" "))]
             body += _row([nodes.literal(text=dotted(path))], [nodes.Text(summary(path))], links)
         group += [head, body]
