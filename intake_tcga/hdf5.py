@@ -172,12 +172,12 @@ class Hdf5File:
     def text(self, array: ArrayInfo) -> npt.NDArray[np.object_]:
         """Read a whole dataset of strings as an object array of ``str`` of the same shape."""
         with self.opened() as file:
-            dataset = file[array.path]
+            did = h5py.h5d.open(file.id, array.path.encode())
             if array.chunks is not None:
                 _heaps(file, self.path).check_attributes()
             else:
-                _heaps(file, self.path).check_strings(dataset.id)
-            return read_text(dataset)
+                _heaps(file, self.path).check_strings(did)
+            return read_text(did)
 
     def objects(self, array: ArrayInfo) -> npt.NDArray[np.object_]:
         """Read a whole dataset as an object array of Python's own ``str``, ``int``, ``float`` or ``bool``."""
@@ -339,18 +339,28 @@ def _type_of(did: Any) -> tuple[np.dtype[Any], Literal["number", "text", "other"
     return np.dtype(object), "other"
 
 
-def read_text(dataset: h5py.Dataset) -> npt.NDArray[np.object_]:
-    """Read a dataset of strings: fixed or variable length, ASCII or UTF-8, malformed bytes as U+FFFD."""
-    values = np.asarray(dataset[()])
-    padded = dataset.id.get_type().get_strpad() == h5py.h5t.STR_SPACEPAD
+def read_text(did: Any) -> npt.NDArray[np.object_]:
+    """Read a dataset of strings: fixed or variable length, ASCII or UTF-8, malformed bytes as U+FFFD.
+
+    Parameters
+    ----------
+    did
+        A low-level h5py identifier of the dataset: several times faster for short ones than the high level.
+    """
+    values = np.empty(did.shape, dtype=did.dtype)
+    did.read(h5py.h5s.ALL, h5py.h5s.ALL, values)
+    padded = did.get_type().get_strpad() == h5py.h5t.STR_SPACEPAD
     result = np.empty(values.size, dtype=object)
-    result[:] = decode_all(values.ravel().tolist(), padded=padded)
+    result[:] = decode_all([value or b"" for value in values.ravel().tolist()], padded=padded)
     return result.reshape(values.shape)
 
 
 def decode_all(values: list[Any], *, padded: bool = False) -> list[str]:
     """Decode many byte strings at once (several times faster than one by one)."""
-    joined = b"\n".join(values) if values and all(isinstance(value, bytes) for value in values) else b""
+    try:
+        joined = b"\n".join(values)
+    except TypeError:  # text among them
+        joined = b""
     if joined and joined.count(b"\n") == len(values) - 1:
         texts = joined.decode("utf-8", "replace").split("\n")
     else:
@@ -386,15 +396,19 @@ def attributes(oid: Any) -> dict[str, Any]:
     return dict(_attribute(h5py.h5a.open(oid, index=i)) for i in range(count))
 
 
+_UNEXPLAINED = (h5py.h5t.TypeOpaqueID, h5py.h5t.TypeTimeID, h5py.h5t.TypeBitfieldID)
+
+
 def _attribute(aid: Any) -> tuple[str, Any]:
     tid = aid.get_type()
     name = _decode(aid.name)
-    if aid.get_space().get_simple_extent_type() == h5py.h5s.NULL:
+    space = aid.get_space()
+    if space.get_simple_extent_type() == h5py.h5s.NULL:
         return name, "" if isinstance(tid, h5py.h5t.TypeStringID) else []
-    if isinstance(tid, h5py.h5t.TypeOpaqueID | h5py.h5t.TypeTimeID | h5py.h5t.TypeBitfieldID):
+    if isinstance(tid, _UNEXPLAINED):
         return name, f"<{tid.get_size()} bytes that HDF5 does not explain>"
-    dtype = aid.dtype
-    values = np.empty(aid.shape, dtype=dtype)
+    dtype = tid.dtype
+    values = np.empty(space.get_simple_extent_dims(), dtype=dtype)
     aid.read(values)
     padded = isinstance(tid, h5py.h5t.TypeStringID) and tid.get_strpad() == h5py.h5t.STR_SPACEPAD
     members = h5py.check_enum_dtype(dtype)

@@ -141,9 +141,11 @@ class LazyStack(BackendArray):  # type: ignore[misc,unused-ignore]
             values = self._file.text(block.array)
         else:
             values = self._file.objects(block.array)
-        for position, value in np.ndenumerate(values):
-            if isinstance(value, str) and value in self._null_texts:
-                values[position] = np.nan
+        if self._null_texts:
+            flat = values.ravel().tolist()
+            if not self._null_texts.isdisjoint(text for text in flat if isinstance(text, str)):
+                values = values.copy()
+                values.ravel()[:] = [np.nan if text in self._null_texts else text for text in flat]
         target[np.ix_(*map(_array, dest))] = values[np.ix_(*map(_array, source))]
 
 

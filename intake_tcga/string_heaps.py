@@ -19,7 +19,7 @@ _SIGNATURE = b"GCOL"
 _OBJECT = struct.Struct("<HHIQ")  # number, references, nothing, bytes
 _ELEMENT = np.dtype([("length", "<u4"), ("heap", "<u8"), ("number", "<u4")])
 _LARGEST = 2**28
-_ENDS = 2**19  # heaps of attributes are looked for in this many bytes at either end of a file
+_ENDS = 2**17  # heaps of attributes are looked for in this many bytes at either end of a file
 
 
 class StringHeaps:

@@ -89,20 +89,17 @@ def _why_not(structure: CohortStructure) -> str | None:
 
 def raw_columns(filtered: Matrix, raw: Matrix) -> npt.NDArray[np.intp] | None:
     """Find the raw column of each filtered feature; None when one has none, or several."""
-    for spelling in (str, _plain_spelling):
-        place: dict[str, int] = {}
-        repeated = False
-        for column, name in enumerate(map(spelling, raw.features)):
-            repeated |= place.setdefault(name, column) != column
-        wanted = [spelling(name) for name in filtered.features]
-        if not repeated and len(set(wanted)) == len(wanted) and all(name in place for name in wanted):
+    for spelling in (list, _plain_spellings):
+        names, wanted = spelling(raw.features), spelling(filtered.features)
+        place = {name: column for column, name in enumerate(names)}
+        if len(place) == len(names) and len(set(wanted)) == len(wanted) and place.keys() >= set(wanted):
             return np.array([place[name] for name in wanted], dtype=np.intp)
     return None
 
 
-def _plain_spelling(name: str) -> str:
+def _plain_spellings(names: npt.NDArray[np.object_]) -> list[str]:
     """R writes dots where others write dashes."""
-    return name.replace("-", ".")
+    return [name.replace("-", ".") for name in names]
 
 
 class MatchedBarcodes:

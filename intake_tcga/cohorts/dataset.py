@@ -156,8 +156,15 @@ class _Layout:
             if group.name not in {"raw", "processed", "synthetic"}:
                 _add_tree(attrs, group, group.name)
         attrs.setdefault("intake_tcga:package_version", __version__)
-        sample = self._coords.pop("sample")
-        return with_coordinate(xr.Dataset(self._variables, self._coords, attrs), sample, self._sample_index)
+        # All indexes are made here, once: xarray would make, align and compare them again at each addition.
+        coords = {name: _as_coordinate(name, value) for name, value in self._coords.items()}
+        indexes = {
+            name: xr.indexes.PandasIndex.from_variables({name: variable}, options={})
+            for name, variable in coords.items()
+            if variable.dims == (name,) and name != "sample"
+        }
+        indexes["sample"] = self._sample_index
+        return told(xr.Dataset(self._variables, xr.Coordinates(coords, indexes), attrs))
 
     def add_real(self) -> None:
         structure = self._structure
@@ -337,10 +344,20 @@ def coordinate(dim: str, axis: Axis) -> Coordinate:
 def with_coordinate(ds: xr.Dataset, variable: xr.Variable, index: xr.indexes.PandasIndex) -> xr.Dataset:
     """Add a coordinate with its own index, which may be lazy."""
     (dim,) = variable.dims
-    result = ds.assign_coords(xr.Coordinates({dim: variable}, {dim: index}))
+    return told(ds.assign_coords(xr.Coordinates({dim: variable}, {dim: index})))
+
+
+def told(ds: xr.Dataset) -> xr.Dataset:
+    """Have the Dataset's coordinate ``sample`` told what its labels are, when that is found out."""
+    index = ds.xindexes.get("sample")
     if isinstance(index, LazyIndex) and isinstance(index.source, MatchedBarcodes):
-        index.source.tell(result.variables[dim].attrs)
-    return result
+        index.source.tell(ds.variables["sample"].attrs)
+    return ds
+
+
+def _as_coordinate(name: str, value: Any) -> xr.Variable:
+    variable = value if isinstance(value, xr.Variable) else xr.Variable(name, value)
+    return variable.to_index_variable() if variable.dims == (name,) and name != "sample" else variable
 
 
 def labelled(dim: str, names: Any, array: ArrayInfo | None = None) -> xr.Variable:

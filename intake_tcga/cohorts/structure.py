@@ -147,6 +147,7 @@ class _Reading:
         self._root = root
         self._version = version
         self._problems: list[str] = []
+        self._known: dict[str, Labels] = {}
 
     def structure(self) -> CohortStructure:
         two = self._version == "2.0"
@@ -267,7 +268,9 @@ class _Reading:
         if len(array.shape) != 1 or array.kind == "other":
             self._problems.append(f"{array.path!r} is not a list of names (its shape is {array.shape})")
             return None
-        return self._file.names(array)
+        if array.path not in self._known:
+            self._known[array.path] = self._file.names(array)
+        return self._known[array.path]
 
 
 def _in_order(names: list[str], known: tuple[str, ...]) -> tuple[str, ...]:
