@@ -14,7 +14,7 @@ import platform
 import re
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -87,15 +87,14 @@ class Part:
         """Digest of what has been written so far."""
         return Digest(self.algorithm, self._hash.hexdigest())
 
-    def write(self, chunks: Iterable[bytes]) -> None:
+    def write(self, block: bytes) -> None:
         """Append bytes; a full disk becomes a CacheError."""
         try:
-            for chunk in chunks:
-                self._hash.update(chunk)
-                view = memoryview(chunk)
-                while view:
-                    view = view[self._file.write(view) :]
-                self.offset += len(chunk)
+            self._hash.update(block)
+            left = memoryview(block)
+            while left:
+                left = left[self._file.write(left) :]
+            self.offset += len(block)
         except OSError as error:
             raise explain(error, self.target) from error
 
@@ -119,7 +118,7 @@ class Part:
         try:
             with left.path.open("rb", buffering=0) as source:
                 while block := source.read(_COPY_BLOCK):
-                    self.write([block])
+                    self.write(block)
         except OSError:
             self.restart()
         else:

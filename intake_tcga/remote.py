@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -23,7 +23,7 @@ _CHAIN = re.compile(r"::(?=[\w+.-]+(?:://|::)|/)")  # not the colons of an IPv6 
 _LONGEST_NAME = 200  # leaves room, below the usual 255 bytes, for what a part file's name adds
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RemoteFile:
     """One file somewhere else, and where its verified copy belongs in a cache.
 
@@ -60,6 +60,10 @@ class RemoteFile:
             raise OptionError(
                 f"A file cannot have {self.size} bytes; give its size, or None if it is not known."
             )
+
+    def __repr__(self) -> str:
+        shown = {field.name: getattr(self, field.name) for field in fields(self)} | {"url": self.shown_url}
+        return f"RemoteFile({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
     def folder(self) -> str:
@@ -111,7 +115,18 @@ def redact(url: str) -> str:
     >>> redact("https://me:secret@host/folder/manifest.json?sig=abc")
     'https://host/folder/manifest.json'
     """
-    return "::".join(_redact_one(part) for part in _CHAIN.split(url))
+    return "::".join(_redact_one(part) for part in chain_links(url))
+
+
+def chain_links(url: str) -> list[str]:
+    """Take a chained URL apart.
+
+    Examples
+    --------
+    >>> chain_links("zip://a.h5::https://host/all.zip"), chain_links("http://[::1]/a.h5")
+    (['zip://a.h5', 'https://host/all.zip'], ['http://[::1]/a.h5'])
+    """
+    return _CHAIN.split(url)
 
 
 def _redact_one(url: str) -> str:

@@ -233,8 +233,9 @@ def short(reply):
 def status(code, retry_after=None):
     def fault(reply):
         headers = {"Retry_After": retry_after} if retry_after is not None else {}
-        reply.head(code, 5, **headers)
-        reply.send(b"sorry")
+        body = b"" if code == 204 else b"sorry"
+        reply.head(code, len(body), **headers)
+        reply.send(body)
 
     return fault
 

@@ -1,0 +1,65 @@
+"""What every source answers, and how an attempt fails."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from intake_tcga.digest import Digest
+from intake_tcga.parts import Validator
+
+
+class TransientError(Exception):
+    """An attempt failed in a way that another one may not."""
+
+    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class ChangedError(TransientError):
+    """The rest that a server offers does not belong to the bytes that are there: start over."""
+
+
+class MismatchError(Exception):
+    """A server offers or sent bytes that are not the expected ones."""
+
+
+class Sink(Protocol):
+    """Where bytes go."""
+
+    @property
+    def offset(self) -> int:
+        """Bytes it has."""
+
+    @property
+    def validator(self) -> Validator | None:
+        """What identifies those bytes."""
+
+    @property
+    def digest(self) -> Digest | None:
+        """Digest of those bytes."""
+
+    def write(self, block: bytes) -> None:
+        """Append."""
+
+    def restart(self) -> None:
+        """Forget everything."""
+
+    def identify(self, validator: Validator) -> None:
+        """Take note of what identifies the bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a source says before the first byte."""
+
+    start: int = 0
+    total: int | None = None
+    validator: Validator | None = None
+    is_web_page: bool = False
+
+    @property
+    def remark(self) -> str:
+        """What to add to a complaint."""
+        return " (it is a web page: a login, a captive portal?)" if self.is_web_page else ""

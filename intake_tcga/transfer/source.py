@@ -1,0 +1,162 @@
+"""A filesystem of fsspec and a path in it, and the bytes of any but HTTP."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from intake_tcga.budget import Budget
+from intake_tcga.errors import (
+    IntakeTcgaError,
+    MissingDependencyError,
+    OptionError,
+    RemoteNotFoundError,
+    TransferError,
+)
+from intake_tcga.parts import Validator
+from intake_tcga.remote import chain_links, redact
+from intake_tcga.transfer.options import protocols, split_options
+from intake_tcga.transfer.reply import Reply, Sink, TransientError
+
+if TYPE_CHECKING:
+    from intake_tcga.transfer.http import HttpAnswer
+
+_BLOCK = 2**20  # bytes read in one step
+_REMOTE_BLOCK = 16 * _BLOCK  # of a store that is asked anew for each
+
+
+@dataclass(frozen=True)
+class Source:
+    """A filesystem of fsspec and a path in it. Made anew for each download: none outlives a fork."""
+
+    fs: Any
+    path: str
+    shown_url: str
+
+    @classmethod
+    def of(cls, url: str, storage_options: Mapping[str, Any] | None) -> Source:
+        """Make the filesystem of a URL, chained or not."""
+        options = split_options(url, storage_options)
+        for protocol in {"http", "https"} & set(protocols(url)):
+            # As curl and pip do, and aiohttp does only when told: go through the proxies of the environment.
+            given = options.setdefault(protocol, {})
+            given["client_kwargs"] = {"trust_env": True, **given.get("client_kwargs", {})}
+        try:
+            fs, path = _filesystem(url, options)
+        except ImportError as error:
+            raise MissingDependencyError(
+                f"{redact(url)} needs a package that is not installed ({error}); for S3: pip install 'intake-tcga[s3]'."
+            ) from None
+        except ValueError as error:
+            raise OptionError(f"{redact(url)} cannot be opened by fsspec: {_plain(error, url)}.") from None
+        except Exception as error:  # noqa: BLE001 - whatever a filesystem's client raises
+            failure = _failure(error, url)
+            if isinstance(failure, IntakeTcgaError):
+                raise failure from None
+            raise TransferError(f"{redact(url)} cannot be opened: {failure}. Try again.") from None
+        return cls(fs, path, redact(url))
+
+    def ask(self, sink: Sink, budget: Budget, fresh: bool) -> HttpAnswer | FileAnswer:
+        """Ask for the bytes that a sink has not yet; ``fresh`` past all proxies."""
+        from fsspec.implementations.http import HTTPFileSystem
+
+        if isinstance(self.fs, HTTPFileSystem):
+            from intake_tcga.transfer.http import HttpAnswer
+
+            return HttpAnswer(self.fs, self.path, self.shown_url, sink, budget, fresh=fresh)
+        return FileAnswer(self, sink)
+
+
+class FileAnswer:
+    """Bytes of any filesystem but HTTP: files, memory, S3, archives."""
+
+    def __init__(self, source: Source, sink: Sink) -> None:
+        self._source = source
+        self._sink = sink
+        self._file: Any = None
+
+    def __enter__(self) -> FileAnswer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def reply(self, alive: Callable[[], None]) -> Reply:
+        """Open the file, at the place to go on from if it still is the same; ``alive`` may raise."""
+        alive()
+        fs, path = self._source.fs, self._source.path
+        with self._explained():
+            info = fs.info(path)
+            if info.get("type") == "directory":
+                raise IsADirectoryError(path)
+            # The store's own client retries and times out; whole blocks without read-ahead suit a straight copy.
+            how = (
+                {"block_size": _REMOTE_BLOCK, "cache_type": "none"}
+                if getattr(fs, "async_impl", False)
+                else {}
+            )
+            self._file = fs.open(path, "rb", **how)
+        etag = info.get("ETag")
+        date = next((info[key] for key in ("LastModified", "mtime", "created") if key in info), None)
+        validator = Validator(self._source.shown_url, etag, str(date) if date is not None else None)
+        start = self._sink.offset if self._sink.validator == validator else 0
+        if start:
+            with self._explained():
+                self._file.seek(start)
+        return Reply(start, info.get("size"), validator)
+
+    def blocks(self, alive: Callable[[], None]) -> Iterator[bytes]:
+        """Iterate over the file's bytes."""
+        size = _REMOTE_BLOCK if getattr(self._source.fs, "async_impl", False) else _BLOCK
+        while True:
+            alive()
+            with self._explained():
+                block = self._file.read(size)
+            if not block:
+                return
+            yield block
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except IntakeTcgaError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a filesystem's client raises
+            raise _failure(error, self._source.shown_url) from None
+
+
+def _filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    import fsspec
+    from fsspec.core import url_to_fs
+
+    if len(chain_links(url)) == 1 and "::" in url:  # fsspec takes http://[::1]/ for a chain
+        (protocol,) = protocols(url)
+        kind = fsspec.get_filesystem_class(protocol)
+        return fsspec.filesystem(protocol, **options.get(protocol, {})), kind._strip_protocol(url)
+    fs, path = url_to_fs(url, **options)
+    return fs, path
+
+
+def _failure(error: Exception, url: str) -> Exception:
+    shown = redact(url)
+    if isinstance(error, FileNotFoundError):
+        return RemoteNotFoundError(f"{shown} does not exist; check its name.")
+    if isinstance(error, ImportError):
+        return MissingDependencyError(f"{shown} needs a package that is not installed: {_plain(error, url)}.")
+    if isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
+        return TransferError(f"Reading {shown} is not allowed; check storage_options for its credentials.")
+    if isinstance(error, (IsADirectoryError, NotADirectoryError, KeyError, ValueError, TypeError)):
+        return TransferError(f"{shown} cannot be read: {_plain(error, url)}.")
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
+    return TransientError(f"reading failed ({reason})")
+
+
+def _plain(error: Exception, url: str) -> str:
+    """Return what an error says, with no URL in it but the shown one."""
+    text = str(error).replace(url, redact(url)).rstrip(".")
+    return re.sub(r"\w+://\S+", lambda found: redact(found.group()), text) or type(error).__name__
