@@ -155,6 +155,8 @@ class CohortSource(DataSource):  # type: ignore[misc]
             )
 
     def _open(self, *, chunks: Any) -> xr.Dataset:
+        import intake_tcga.accessor  # noqa: F401 - gives the Dataset its `tcga`
+
         return self.collection.open(
             self.cohort,
             chunks=chunks,

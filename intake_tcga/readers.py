@@ -547,6 +547,8 @@ class CohortReader(_DatasetReader):
         return str(self.data.collection.fetch(self.data.cohort))
 
     def _open(self, chunks: Any) -> xr.Dataset:
+        import intake_tcga.accessor  # noqa: F401 - gives the Dataset its `tcga`
+
         dataset: xr.Dataset = self.data.collection.open(self.data.cohort, chunks=chunks, **self._narrowing())
         return dataset
 

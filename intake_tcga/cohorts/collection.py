@@ -234,7 +234,9 @@ class CohortCollection:
             raise
         except FileFormatError as error:
             raise self._explained(error, file) from error
-        return dataset.assign_attrs(self._provenance(file))
+        # In place: a copy would not close the file, nor learn what its sample labels turn out to be.
+        dataset.attrs.update(self._provenance(file))
+        return dataset
 
     def open_tree(self, name: str, *, chunks: Any = None, force: bool = False) -> xr.DataTree:
         """Open a cohort as a lazy DataTree that mirrors the file's groups; parameters as in :meth:`open`."""
