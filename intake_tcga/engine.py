@@ -50,7 +50,6 @@ class CohortBackendEntrypoint(BackendEntrypoint):
         off_aug: str | Sequence[str] | None = None,
     ) -> xr.Dataset:
         """Open a local cohort file as a lazy Dataset; see :func:`intake_tcga.cohorts.dataset.open_dataset`."""
-        import intake_tcga.accessor  # noqa: F401 - gives the Dataset its `tcga`
         from intake_tcga.cohorts.dataset import open_dataset
 
         return open_dataset(

@@ -77,6 +77,8 @@ def open_dataset(
     {'synthetic_sample': 100, 'feature': 120}
     >>> ds.close()
     """
+    from intake_tcga.cohorts import accessor  # noqa: F401 - gives every cohort's Dataset its `ds.tcga`
+
     file = Hdf5File(path)
     try:
         ds = _build(file, read_structure(file))

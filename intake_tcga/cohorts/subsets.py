@@ -17,7 +17,7 @@ _DEFAULT_MODEL = "CVAE1_5"
 
 
 def real_pair(ds: xr.Dataset, normalization: str = "DESeq") -> tuple[pd.DataFrame, pd.Series[Any] | None]:
-    """Read the measured samples of one normalization; see :meth:`~intake_tcga.accessor.CohortAccessor.real`."""
+    """Read the measured samples of one normalization; see :meth:`~intake_tcga.cohorts.accessor.CohortAccessor.real`."""
     _require(ds, "real")
     return _pair(_narrow(ds, normalization=normalization), "real", "sample", "group")
 
@@ -25,7 +25,7 @@ def real_pair(ds: xr.Dataset, normalization: str = "DESeq") -> tuple[pd.DataFram
 def synthetic_pair(
     ds: xr.Dataset, normalization: str = "DESeq", model: str | None = None, off_aug: str | None = None
 ) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
-    """Read the samples that one model generated; see :meth:`~intake_tcga.accessor.CohortAccessor.synth`."""
+    """Read the samples that one model generated; see :meth:`~intake_tcga.cohorts.accessor.CohortAccessor.synth`."""
     _require(ds, "synthetic")
     narrowed = _narrow(
         ds,
@@ -39,7 +39,7 @@ def synthetic_pair(
 def subset_metadata(
     ds: xr.Dataset, normalization: str | None = None, model: str | None = None, off_aug: str | None = None
 ) -> dict[str, Any]:
-    """Collect inherited attributes; see :meth:`~intake_tcga.accessor.CohortAccessor.metadata`."""
+    """Collect inherited attributes; see :meth:`~intake_tcga.cohorts.accessor.CohortAccessor.metadata`."""
     metadata = {name: value for name, value in ds.attrs.items() if not str(name).startswith("intake_tcga:")}
     part = "synthetic" if model is not None or off_aug is not None else "real"
     if part not in ds.variables:
