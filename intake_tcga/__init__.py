@@ -42,7 +42,6 @@ _HOMES = {
     "IntakeTcgaError": "errors",
     "plot_pca": "plots",
 }
-_GIVE_DATASETS = {"open_cohort", "open_cohort_tree", "open_sample", "CohortCollection"}
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - the names of the table above
 
 
@@ -50,8 +49,6 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module 'intake_tcga' has no attribute {name!r}; it has {', '.join(_HOMES)}.")
-    if name in _GIVE_DATASETS:
-        import_module("intake_tcga.accessor")  # gives their Datasets `ds.tcga`
     value = globals()[name] = getattr(import_module(f"intake_tcga.{home}"), name)
     return value
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from intake_tcga.budget import Budget
 from intake_tcga.cache_chains import UserCache, is_user_cache
+from intake_tcga.cache_contents import CachedFile, contents, remove
+from intake_tcga.cache_download import download_verified
 from intake_tcga.cache_plan import Download, Hash, Judgement, Place, Refuse, State, Use, Verify, judge, plan
 from intake_tcga.cache_roots import is_offline, read_only_roots, writable_root
 from intake_tcga.digest import Digest
@@ -31,43 +31,19 @@ from intake_tcga.errors import (
     RemoteNotFoundError,
     TransferError,
 )
-from intake_tcga.filecache_index import register, unregister
+from intake_tcga.filecache_index import register
 from intake_tcga.locks import hold
-from intake_tcga.parts import Part, explain, largest_left_part, set_aside, signs_of_life, sweep
+from intake_tcga.parts import signs_of_life
 from intake_tcga.progress import Progress
 from intake_tcga.remote import RemoteFile
 from intake_tcga.stamps import Signature, Stamp, StampStore, url_key
-from intake_tcga.transfer import download, is_local
+from intake_tcga.transfer import is_local
 
 __all__ = ["Budget", "CachedFile", "VerifiedFileCache", "cache_dir", "cache_info", "clear_cache"]
 
 _logger = logging.getLogger(__name__)
-_WORTH_RESUMING = 2**20
-"""Bytes from which on the part of a failed download is kept for the next call."""
-
-
-@dataclass(frozen=True, slots=True)
-class CachedFile:
-    """One file in a cache, as :meth:`VerifiedFileCache.info` lists it."""
-
-    path: Path
-    url: str
-    """Where its bytes come from, without credentials."""
-
-    size: int
-    """Bytes it has now."""
-
-    digest: Digest
-    """Digest that it had when it was verified."""
-
-    verified_at: datetime | None
-    """When it was verified, in UTC; None if it changed since, so that its next use hashes it again."""
-
-    collection: tuple[str, ...]
-    version: str
-    name: str
-    downloaded: bool
-    """Whether this package put it there; what others put there is never removed."""
+_MOST_HASHES = 20
+"""Files hashed for one decision: more than there are places, unless something keeps writing to one."""
 
 
 @dataclass(frozen=True, init=False)
@@ -247,7 +223,6 @@ class VerifiedFileCache:
                     for file in wanted
                 }
                 try:
-                    wait(tasks.values(), return_when=FIRST_EXCEPTION)
                     wait(tasks.values())
                 except BaseException:  # Ctrl-C: the other threads would go on to the end
                     stop.set()
@@ -257,13 +232,7 @@ class VerifiedFileCache:
 
     def info(self) -> list[CachedFile]:
         """List the files that were verified and are still there, those in read-only roots included."""
-        newest: dict[str, CachedFile] = {}
-        for stamp in sorted(self._stamps.all(), key=lambda stamp: stamp.verified_at):
-            if cached := _as_cached_file(stamp):
-                if stamp.path in newest and cached.verified_at is None:
-                    continue
-                newest[stamp.path] = cached
-        return sorted(newest.values(), key=lambda cached: str(cached.path))
+        return contents(self._stamps)
 
     def clear(self, *, version: str | None = None, name: str | None = None) -> list[Path]:
         """Remove the files that this package put there; never what others did, nor anything in a read-only root.
@@ -285,22 +254,7 @@ class VerifiedFileCache:
         CacheError
             A file cannot be removed.
         """
-        removed = []
-        for stamp in list(self._stamps.all()):
-            path = Path(stamp.path)
-            asked_for = version in {None, stamp.version} and name in {None, stamp.name}
-            signature = Signature.of(path)
-            if not (asked_for and stamp.downloaded and path.is_relative_to(self.root)):
-                continue
-            # Another inode: somebody else has put another file in the place of ours.
-            if signature is not None and signature.inode == stamp.signature.inode:
-                _remove(path)
-                removed.append(path)
-            sweep(path)
-            self._stamps.forget(path)
-            _remove_empty_folders(path.parent, self.root)
-        unregister(self.root, removed)
-        return sorted(set(removed))
+        return remove(self._stamps, self.root, version=version, name=name)
 
     # How a fetch goes: decide from what is there, hashing where needed; download under a lock, deciding once more.
 
@@ -334,7 +288,7 @@ class VerifiedFileCache:
     ) -> Use | Download | Refuse:
         """Decide, hashing what must be hashed to do so."""
         hashed: dict[tuple[Path, Signature | None], Judgement] = {}
-        while True:
+        for _ in range(_MOST_HASHES):
             places = [
                 Place(
                     place.path,
@@ -346,8 +300,10 @@ class VerifiedFileCache:
             step = plan(places, reachable=reachable, force=force)
             if not isinstance(step, Hash):
                 return step
-            # A file that changes while it is hashed has another signature afterwards, and is hashed again.
-            hashed[step.path, Signature.of(step.path)] = self._hashed(step, file)
+            # Noted for the signature from before: a file that changes meanwhile is hashed again.
+            before = Signature.of(step.path)
+            hashed[step.path, before] = self._hashed(step, file)
+        raise CacheError(f"{step.path} changes all the time; find out what writes it, and try again.")
 
     def _places(self, file: RemoteFile, verify: Verify) -> list[Place]:
         found = []
@@ -364,10 +320,12 @@ class VerifiedFileCache:
         try:
             digest = Digest.of(step.path, step.expected.algorithm)
         except OSError as error:
-            return Judgement(State.WRONG, problem=f"it cannot be read ({error.strerror or error})")
+            problem = f"it cannot be read ({error.strerror or error})"
+            return Judgement(State.WRONG, None, problem, before)
         if digest != step.expected or before is None:
             _logger.warning("%s is damaged: its digest is %s, not %s", step.path, digest, step.expected)
-            return Judgement(State.WRONG, problem=f"its digest is {digest} where {step.expected} is expected")
+            problem = f"its digest is {digest} where {step.expected} is expected"
+            return Judgement(State.WRONG, None, problem, before)
         if before == Signature.of(step.path):
             self._remember(step.path, before, digest, file)
         return Judgement(State.TRUSTED)
@@ -388,79 +346,19 @@ class VerifiedFileCache:
         progress: Progress,
         cancelled: Callable[[], bool],
     ) -> Path:
-        target = step.target
-        part = self._new_part(file, step)
         label = f"{file.folder}/{file.name}"
-        try:
-            # Without a digest, nothing could tell that an older part holds the beginning of the same bytes.
-            if file.digest and (left := largest_left_part(target, file.size)):
-                part.adopt(left)
-            if file.size is not None:
-                _check_space(target, file.size, part.offset)
-            digest = download(
-                file,
-                part,
-                storage_options=storage_options,
-                budget=self.budget,
-                on_bytes=lambda done, total: progress.at(label, done, total),
-                on_total=lambda total: _check_space(target, total, part.offset),
-                cancelled=cancelled,
-            )
-            part.seal()
-        except BaseException as error:
-            # Kept for the next call: an interrupted download, and one that a network failed; not one that is wrong.
-            kept = isinstance(error, (KeyboardInterrupt, TransferError)) and not isinstance(
-                error, RemoteNotFoundError
-            )
-            if kept and file.digest and part.offset >= _WORTH_RESUMING:
-                part.leave()
-            else:
-                part.discard()
-            raise
-        path = self._publish(file, part, digest, step)
-        sweep(target)
+        path = download_verified(
+            file,
+            step,
+            self._stamps,
+            storage_options=storage_options,
+            budget=self.budget,
+            on_bytes=lambda done, total: progress.at(label, done, total),
+            cancelled=cancelled,
+            decide_again=lambda: self._next_step(file, reachable=True),
+        )
         register(self.root, path, file.url, pinned=file.digest is not None)
-        _logger.info("%s downloaded and verified (%s): %s", file.shown_url, digest, path)
         return path
-
-    def _new_part(self, file: RemoteFile, step: Download) -> Part:
-        target = step.target
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if step.set_aside:
-                _logger.warning("%s is not what it should be; it is replaced by a new download", target)
-                set_aside(target)
-        except FileNotFoundError:  # another process has just set it aside
-            pass
-        except OSError as error:
-            raise explain(error, target, file.size) from error
-        if target.is_dir():
-            raise CacheError(f"{target} is a folder where a file should be; move it away.")
-        return Part(target, file.digest.algorithm if file.digest else "sha256")
-
-    def _publish(self, file: RemoteFile, part: Part, digest: Digest, step: Download) -> Path:
-        """Move a verified part to its final name, never over another's valid file."""
-        signature = Signature.of(part.path)
-        if signature is None:
-            raise CacheError(f"{part.path} vanished while it was written; does something clean {self.root}?")
-        target, replace = step.target, step.replace
-        try:
-            while True:
-                # Stamped first: killed after the move, the file is known; killed before it, the stamp fits nothing.
-                self._stamps.keep(Stamp.made_now(target, signature, digest, file, downloaded=True))
-                if _move(part.path, target, replace=replace):
-                    return target
-                # Somebody was faster. The lock excludes that where locks work.
-                now = self._next_step(file, reachable=True)
-                if isinstance(now, Use):
-                    return now.path
-                assert isinstance(now, Download)
-                target, replace = now.target, now.replace
-                target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise explain(error, target, signature.size) from error
-        finally:
-            part.discard()
 
     def _fetch_through_chain(
         self, file: RemoteFile, storage_options: Mapping[str, Any] | None, force: bool
@@ -552,35 +450,6 @@ def _paths(root: Path, file: RemoteFile) -> tuple[Path, Path]:
     return folder / file.name, folder / own[:12] / file.name
 
 
-def _move(part: Path, target: Path, *, replace: bool) -> bool:
-    """Give a part its final name in one step; unless ``replace``, tell False where that name is taken."""
-    if not replace:
-        try:
-            target.hardlink_to(part)  # the one move that never replaces
-        except FileExistsError:
-            return False
-        except OSError:
-            if target.exists():
-                return False
-            part.replace(target)  # a file system without hard links
-    else:
-        part.replace(target)
-    # The folder is not synced: a power cut that undoes the move leaves the old state, and nothing wrong.
-    return True
-
-
-def _check_space(target: Path, size: int, present: int) -> None:
-    try:
-        free = shutil.disk_usage(target.parent).free
-    except OSError:
-        return  # not told; a full disk is noticed when writing
-    if free < size - present:
-        raise CacheError(
-            f"{target.parent} has {free:,} bytes free, and {target.name} needs {size - present:,} more; free some, or "
-            "set INTAKE_TCGA_CACHE_DIR to a folder with room."
-        )
-
-
 def _all_or_one_error(tasks: Mapping[RemoteFile, Future[Path]], root: Path) -> dict[RemoteFile, Path]:
     failures = {file: error for file, task in tasks.items() if (error := task.exception()) is not None}
     if not failures:
@@ -591,40 +460,3 @@ def _all_or_one_error(tasks: Mapping[RemoteFile, Future[Path]], root: Path) -> d
     raise (kind if issubclass(kind, TransferError) else TransferError)(
         f"{len(failures)} of {len(tasks)} files could not be fetched; the others are in {root}:\n{reasons}"
     ) from next(iter(failures.values()))
-
-
-def _as_cached_file(stamp: Stamp) -> CachedFile | None:
-    path = Path(stamp.path)
-    signature = Signature.of(path)
-    if signature is None:
-        return None
-    unchanged = signature == stamp.signature
-    return CachedFile(
-        path=path,
-        url=stamp.url,
-        size=signature.size,
-        digest=Digest.parse(stamp.digest),
-        verified_at=datetime.fromisoformat(stamp.verified_at) if unchanged else None,
-        collection=stamp.collection,
-        version=stamp.version,
-        name=stamp.name,
-        downloaded=stamp.downloaded,
-    )
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as error:
-        raise CacheError(
-            f"{path} cannot be removed ({error.strerror or error}); allow it and try again."
-        ) from error
-
-
-def _remove_empty_folders(folder: Path, root: Path) -> None:
-    while folder != root and folder.is_relative_to(root):
-        try:
-            folder.rmdir()
-        except OSError:
-            return
-        folder = folder.parent

@@ -32,6 +32,8 @@ class Judgement:
     state: State
     expected: Digest | None = None
     problem: str = ""
+    signature: Signature | None = None
+    """Of the file that was judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ class Download:
     """Download to this path."""
 
     target: Path
-    set_aside: bool
-    """A wrong file is there and must not be seen any longer."""
+    wrong: Signature | None
+    """Signature of a wrong file that is there and must not be seen any longer."""
 
     replace: bool
     """Whatever is there may be replaced once the new file is verified."""
@@ -104,9 +106,8 @@ def judge(
     if file.size is not None and signature.size != file.size:
         if others:
             return Judgement(State.FOREIGN)
-        return Judgement(
-            State.WRONG, problem=f"it has {signature.size:,} bytes where {file.size:,} are expected"
-        )
+        problem = f"it has {signature.size:,} bytes where {file.size:,} are expected"
+        return Judgement(State.WRONG, None, problem, signature)
     if own:
         expected = Digest.parse(own[0].digest)
         return Judgement(State.TRUSTED if verify == "stamp" else State.UNKNOWN, expected)
@@ -117,7 +118,7 @@ def judge(
     # Without a digest the one of the first download is the measure.
     if earlier := _own(stamps, file):
         return Judgement(State.UNKNOWN, Digest.parse(earlier[0].digest))
-    return Judgement(State.WRONG, problem="no digest is known that would tell whether it is right")
+    return Judgement(State.WRONG, None, "no digest is known that would tell whether it is right", signature)
 
 
 def plan(places: Sequence[Place], *, reachable: bool, force: bool = False) -> Step:
@@ -145,7 +146,11 @@ def plan(places: Sequence[Place], *, reachable: bool, force: bool = False) -> St
     # A valid file of another bundle, which happens to share version and name, stays: ours goes beside it.
     target = next((place for place in writable if place.judgement.state is not State.FOREIGN), writable[-1])
     wrong = target.judgement.state is State.WRONG
-    return Download(target.path, set_aside=wrong and not force, replace=force or wrong)
+    return Download(
+        target.path,
+        wrong=target.judgement.signature if wrong and not force else None,
+        replace=force or wrong,
+    )
 
 
 def _own(stamps: Sequence[Stamp], file: RemoteFile) -> list[Stamp]:

@@ -324,10 +324,13 @@ def catalog(collection: CohortCollection, output: str | None, entries: bool) -> 
 
     Of a manifest; credentials are left out.
     """
+    from intake_tcga.cohorts.bundles import BUNDLES
+    from intake_tcga.cohorts.locations import absolute_url
     from intake_tcga.drivers import CohortCatalog
 
+    place = collection.urlpath or collection.modality or "mirna"
     cat = CohortCatalog(
-        collection.urlpath or collection.modality or "mirna",
+        place if place in BUNDLES else absolute_url(place),  # a saved catalog opens from any folder
         modality=collection.modality,
         version=collection.version,
         storage_options=collection.storage_options,
@@ -371,9 +374,7 @@ def demo(output: str, cache_dir: str | None) -> None:
     _print_cohorts(sample, sample.names(short=False), as_json=False)
     dataset = sample.open("PRAD")
     click.echo(f"\n{dataset}\n")
-    import matplotlib as mpl
-
-    mpl.use("agg")
+    os.environ.setdefault("MPLBACKEND", "agg")  # a picture in a file needs no display
     axes = plot_pca(dataset.sel(normalization="TC", model="CVAE1_5"))
     try:
         cast("Figure", axes.get_figure(root=True)).savefig(output, dpi=150)

@@ -16,9 +16,10 @@ from intake.catalog.base import Catalog
 from intake.catalog.local import LocalCatalogEntry, UserParameter
 from intake.source.base import DataSource, Schema
 
-from intake_tcga.cohorts.collection import CohortCollection, Narrowing
+from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.cohorts.manifest import Cohort
 from intake_tcga.cohorts.sample import catalogs_folder
+from intake_tcga.cohorts.selection import Narrowing
 from intake_tcga.errors import IntakeTcgaError, NameNotFoundError, OptionError
 from intake_tcga.remote import redact, without_credentials
 
@@ -155,8 +156,6 @@ class CohortSource(DataSource):  # type: ignore[misc]
             )
 
     def _open(self, *, chunks: Any) -> xr.Dataset:
-        import intake_tcga.accessor  # noqa: F401 - gives the Dataset its `tcga`
-
         return self.collection.open(
             self.cohort,
             chunks=chunks,
@@ -405,6 +404,7 @@ class CohortEntry(LocalCatalogEntry):  # type: ignore[misc]
     """A catalog's entry of one cohort: its metadata, and the source that it makes."""
 
     def __init__(self, catalog: CohortCatalog, key: str, cohort: Cohort) -> None:
+        self._cohort = cohort
         super().__init__(
             name=key,
             description=f"{cohort.cancer_name}: {cohort.n_samples} samples × {cohort.n_features} features",
@@ -426,7 +426,7 @@ class CohortEntry(LocalCatalogEntry):  # type: ignore[misc]
         variables, and warns of shell commands that nobody gave.
         """
         for parameter in self._user_parameters:
-            if parameter.name in user_parameters:
+            if self._cohort.states_labels and parameter.name in user_parameters:
                 parameter.validate(user_parameters[parameter.name])
         metadata = {
             key: value for key, value in self._metadata.items() if key != "cached"

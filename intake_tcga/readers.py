@@ -32,7 +32,8 @@ from intake_tcga.errors import IntakeTcgaError, NameNotFoundError, OptionError
 if TYPE_CHECKING:
     import xarray as xr
 
-    from intake_tcga.cohorts.collection import CohortCollection, Narrowing
+    from intake_tcga.cohorts.collection import CohortCollection
+    from intake_tcga.cohorts.selection import Narrowing
 
 _COLLECTION_OPTIONS = (
     "modality",
@@ -547,8 +548,6 @@ class CohortReader(_DatasetReader):
         return str(self.data.collection.fetch(self.data.cohort))
 
     def _open(self, chunks: Any) -> xr.Dataset:
-        import intake_tcga.accessor  # noqa: F401 - gives the Dataset its `tcga`
-
         dataset: xr.Dataset = self.data.collection.open(self.data.cohort, chunks=chunks, **self._narrowing())
         return dataset
 

@@ -48,7 +48,7 @@ class Stamp:
     """The memory of one verification of one file."""
 
     path: str
-    """Where the file is; absolute."""
+    """Where the file is; absolute, but on disk relative to the cache's root if it is below it."""
 
     signature: Signature
     """The file's signature when it was verified."""
@@ -105,7 +105,7 @@ class StampStore:
         folder = self._folder_of(path)
         stamps = dict(_in_memory.get(str(folder), {}))
         for file in _json_files(folder):
-            if stamp := _read(file):
+            if stamp := _read(file, self._root):
                 stamps[stamp.digest] = stamp
         return list(stamps.values())
 
@@ -116,7 +116,7 @@ class StampStore:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             fresh = place.with_name(f"{secrets.token_hex(6)}.new")
-            fresh.write_text(json.dumps(asdict(stamp)))
+            fresh.write_text(json.dumps(asdict(stamp) | {"path": self._key(Path(stamp.path))}))
             fresh.replace(place)
         except OSError:
             _in_memory.setdefault(str(folder), {})[stamp.digest] = stamp
@@ -135,18 +135,20 @@ class StampStore:
         """Iterate over every stamp on disk."""
         for folder in sorted(_files(self.folder)):
             for file in _json_files(folder):
-                if stamp := _read(file):
+                if stamp := _read(file, self._root):
                     yield stamp
 
     def _folder_of(self, path: Path) -> Path:
-        # In the folder that holds the stamps, paths below the root are remembered relative to it, so that a cache
-        # that is moved or mounted elsewhere keeps its memory.
-        root = self.folder.parent.parent
-        try:
-            key = path.relative_to(root).as_posix()
-        except ValueError:
-            key = str(path)
-        return self.folder / hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        key = self._key(path).encode("utf-8", "surrogatepass")
+        return self.folder / hashlib.sha256(key).hexdigest()[:32]
+
+    def _key(self, path: Path) -> str:
+        # Relative, so that a cache that is moved or mounted elsewhere keeps its memory.
+        return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)
+
+    @property
+    def _root(self) -> Path:
+        return self.folder.parent.parent
 
 
 def url_key(url: str) -> str:
@@ -168,7 +170,7 @@ def _json_files(folder: Path) -> list[Path]:
     return [file for file in _files(folder) if file.suffix == ".json"]
 
 
-def _read(file: Path) -> Stamp | None:
+def _read(file: Path, root: Path) -> Stamp | None:
     """Read a stamp; None where it is damaged or of another version of this package."""
     try:
         fields = json.loads(file.read_bytes())
@@ -176,6 +178,7 @@ def _read(file: Path) -> Stamp | None:
         Digest.parse(stamp.digest)
         datetime.fromisoformat(stamp.verified_at)
         signature = Signature(**fields["signature"])
-        return replace(stamp, signature=signature, collection=tuple(stamp.collection))
+        path = str(root / stamp.path)
+        return replace(stamp, path=path, signature=signature, collection=tuple(stamp.collection))
     except (OSError, ValueError, TypeError, KeyError, AttributeError, OptionError):
         return None

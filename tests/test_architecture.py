@@ -14,6 +14,8 @@ FLOOR = {
     "budget",
     "cache",
     "cache_chains",
+    "cache_contents",
+    "cache_download",
     "cache_plan",
     "cache_roots",
     "chunks",
@@ -23,17 +25,17 @@ FLOOR = {
     "hdf5",
     "lazy",
     "lazy_index",
-    "string_heaps",
     "locks",
     "parts",
     "progress",
     "remote",
     "stamps",
+    "string_heaps",
     "transfer",
 }
 ROOMS = {"cohorts"}
 TOOLS = {"plots"}
-ROOF = {"accessor", "cli", "drivers", "engine", "readers"}
+ROOF = {"cli", "drivers", "engine", "readers"}
 HEAVY = {"matplotlib", "anndata", "tifffile", "distributed", "s3fs"}
 
 

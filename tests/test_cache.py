@@ -582,18 +582,19 @@ def test_a_forked_child_fetches_for_itself(server, cache):
 def test_a_lost_race_without_locks_uses_the_winners_file(server, cache, monkeypatch):
     """Another process, whose lock we do not see, finishes the same file while ours downloads."""
     import intake_tcga.cache as module
+    import intake_tcga.cache_download as downloads
 
-    inner = module.download
+    inner = downloads.download
 
     def slow(file, part, **kwargs):
         digest = inner(file, part, **kwargs)
-        monkeypatch.setattr(module, "download", inner)
+        monkeypatch.setattr(downloads, "download", inner)
         winner = VerifiedFileCache(cache.root, read_only=[])
         monkeypatch.setattr(module, "hold", no_lock)
         slow.inode = winner.fetch(file).stat().st_ino
         return digest
 
-    monkeypatch.setattr(module, "download", slow)
+    monkeypatch.setattr(downloads, "download", slow)
     path = cache.fetch(remote(server))
     assert path.stat().st_ino == slow.inode  # readers of the winner's file keep their file
     assert data_files(cache.root) == ["tcga/mirna/1.0/a.h5"]
@@ -601,18 +602,19 @@ def test_a_lost_race_without_locks_uses_the_winners_file(server, cache, monkeypa
 
 def test_without_locks_two_bundles_still_keep_both_files(server, cache, monkeypatch):
     import intake_tcga.cache as module
+    import intake_tcga.cache_download as downloads
 
-    inner = module.download
+    inner = downloads.download
     ours, theirs = remote(server), remote(server, "a.h5", BIG, url=server.url("big.h5"))
 
     def slow(file, part, **kwargs):
         digest = inner(file, part, **kwargs)
-        monkeypatch.setattr(module, "download", inner)
+        monkeypatch.setattr(downloads, "download", inner)
         monkeypatch.setattr(module, "hold", no_lock)
         slow.theirs = cache.fetch(theirs)
         return digest
 
-    monkeypatch.setattr(module, "download", slow)
+    monkeypatch.setattr(downloads, "download", slow)
     assert cache.fetch(ours).read_bytes() == BODY
     assert slow.theirs.read_bytes() == BIG
     assert cache.fetch(theirs) == slow.theirs
@@ -674,7 +676,8 @@ def test_locks_that_cannot_be_made_are_done_without(tmp_path):
 KILLED = """
     import os, signal, sys
     from pathlib import Path
-    import intake_tcga.cache as module, intake_tcga.parts as parts
+    import intake_tcga.cache_download as module, intake_tcga.parts as parts
+    from intake_tcga.cache import VerifiedFileCache
     from intake_tcga.stamps import StampStore
     from test_cache import remote, BIG
     def die(*args, **kwargs):
@@ -700,7 +703,7 @@ KILLED = """
         module._move = lambda part, target, replace: part.replace(target) and die()
     elif moment == "at the first request":
         module.download = die
-    module.VerifiedFileCache({root!r}, read_only=[]).fetch(remote(None, "big.h5", BIG, url={url!r}))
+    VerifiedFileCache({root!r}, read_only=[]).fetch(remote(None, "big.h5", BIG, url={url!r}))
 """
 
 
@@ -1059,7 +1062,9 @@ def test_a_moved_cache_keeps_its_memory(server, tmp_path, monkeypatch):
     VerifiedFileCache(tmp_path / "old", read_only=[]).fetch(remote(server))
     (tmp_path / "old").rename(tmp_path / "new")
     monkeypatch.setattr(Digest, "of", lambda *_: pytest.fail("it was hashed"))
-    assert VerifiedFileCache(tmp_path / "new", read_only=[]).fetch(remote(server)).exists()
+    moved = VerifiedFileCache(tmp_path / "new", read_only=[])
+    assert moved.fetch(remote(server)).exists()
+    assert [entry.path for entry in moved.info()] == moved.clear() == [moved.root / "tcga/mirna/1.0/a.h5"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"digest": 3}', "null", "\0"])
@@ -1129,7 +1134,7 @@ def test_judge(signature, stamps, file, verify, state):
 def places(*states, read_only=0):
     return [
         Place(
-            Path(f"/{n}"), n >= read_only, Judgement(state, SHA256, "damaged" if state is State.WRONG else "")
+            Path(f"/{n}"), n >= read_only, Judgement(state, SHA256, "damaged" if state is State.WRONG else "", HERE)
         )
         for n, state in enumerate(states)
     ]
@@ -1142,13 +1147,13 @@ FIRST, SECOND = Path("/0"), Path("/1")
 @pytest.mark.parametrize(
     ("states", "read_only", "step"),
     [
-        ([ABSENT, ABSENT], 0, Download(FIRST, set_aside=False, replace=False)),
+        ([ABSENT, ABSENT], 0, Download(FIRST, wrong=None, replace=False)),
         ([TRUSTED, ABSENT], 0, Use(FIRST)),
         ([UNKNOWN, TRUSTED], 0, Hash(FIRST, SHA256)),
         ([WRONG, TRUSTED], 0, Use(SECOND)),
-        ([WRONG, ABSENT], 0, Download(FIRST, set_aside=True, replace=True)),
-        ([FOREIGN, ABSENT], 0, Download(SECOND, set_aside=False, replace=False)),
-        ([WRONG, ABSENT], 1, Download(SECOND, set_aside=False, replace=False)),
+        ([WRONG, ABSENT], 0, Download(FIRST, wrong=HERE, replace=True)),
+        ([FOREIGN, ABSENT], 0, Download(SECOND, wrong=None, replace=False)),
+        ([WRONG, ABSENT], 1, Download(SECOND, wrong=None, replace=False)),
         ([TRUSTED, ABSENT], 1, Use(FIRST)),
     ],
 )
@@ -1160,5 +1165,5 @@ def test_plan_offline_and_forced():
     assert plan(places(ABSENT, WRONG), reachable=False) == Refuse((f"{SECOND}: damaged",))
     assert plan(places(TRUSTED), reachable=False) == Use(FIRST)
     assert plan(places(TRUSTED), reachable=False, force=True) == Refuse(())
-    assert plan(places(TRUSTED), reachable=True, force=True) == Download(FIRST, set_aside=False, replace=True)
-    assert plan(places(WRONG), reachable=True, force=True) == Download(FIRST, set_aside=False, replace=True)
+    assert plan(places(TRUSTED), reachable=True, force=True) == Download(FIRST, wrong=None, replace=True)
+    assert plan(places(WRONG), reachable=True, force=True) == Download(FIRST, wrong=None, replace=True)

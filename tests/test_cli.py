@@ -99,11 +99,14 @@ def test_clear_asks_first(run):
     assert run("path", "OV", "--offline").stdout.strip()
 
 
-def test_catalog(run, tmp_path):
+def test_catalog(run, tmp_path, manifest, monkeypatch):
     import intake
 
     run("catalog", "-o", str(tmp_path / "c.yaml"))
     assert list(intake.open_catalog(str(tmp_path / "c.yaml")).mirna) == ["BRCA", "OV"]
+    monkeypatch.chdir(manifest.parent)
+    relative = CliRunner().invoke(main, ["catalog", "-m", "manifest.json"])
+    assert yaml.safe_load(relative.stdout)["sources"]["mirna"]["args"]["urlpath"] == str(manifest)
     entries = yaml.safe_load(run("catalog", "--entries").stdout)["sources"]
     assert list(entries) == ["BRCA", "OV"]
 
@@ -113,6 +116,12 @@ def test_demo(run, tmp_path):
     assert "Prostate Adenocarcinoma" in result.stdout
     assert "synthetic_sample: 100" in result.stdout
     assert (tmp_path / "intake-tcga-demo.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_demo_without_matplotlib_says_how_to_install_it(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    assert "pip install 'intake-tcga[plots]'" in run("demo", with_manifest=False, status=1).stderr
 
 
 @pytest.mark.parametrize(

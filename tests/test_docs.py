@@ -101,7 +101,7 @@ def test_old_calls_have_new_ones():
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "intake_tcga":
                 assert node.attr in intake_tcga.__all__
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "ds.tcga":
-                from intake_tcga.accessor import CohortAccessor
+                from intake_tcga.cohorts.accessor import CohortAccessor
 
                 assert hasattr(CohortAccessor, node.attr)
 

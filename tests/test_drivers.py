@@ -142,9 +142,18 @@ class TestNames:
 
     def test_wrong_option_lists_the_right_ones(self, cat):
         with pytest.raises(OptionError, match="DESeq"):
-            cat.BRCA(normalization="TMM")
+            cat.BRCA(normalization="TMM").to_dask()
         with pytest.raises(OptionError, match="CVAE1_5"):
-            cat.BRCA(model=["CVAE1_5", "GAN"])
+            cat.BRCA(model=["CVAE1_5", "GAN"]).read()
+
+    def test_wrong_option_needs_no_file_where_the_manifest_says_what_there_is(self, tmp_path, cache_dir):
+        write_rnaseq(tmp_path / "SKCM_x.h5")
+        url = manifest_for(tmp_path).as_uri()
+        with pytest.raises(OptionError, match="AE_head"):
+            intake.open_tcga(url).SKCM(off_aug="flip")
+        with pytest.raises(OptionError, match="AE_head"):
+            intake.open_tcga_cohort("SKCM", urlpath=url, off_aug="flip").to_dask()
+        assert not list(cache_dir.rglob("*.h5"))
 
     def test_several_labels_keep_the_dimension(self, cat):
         assert cat.BRCA(normalization=["TC", "DESeq"]).to_dask().sizes["normalization"] == 2

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intake_tcga.cohorts.collection import CohortCollection, Narrowing
+from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.cohorts.sample import sample_collection
+from intake_tcga.cohorts.selection import Narrowing
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,6 +13,7 @@ from intake_tcga._version import __version__
 from intake_tcga.cache import VerifiedFileCache
 from intake_tcga.cohorts.manifest import Cohort, Manifest
 from intake_tcga.cohorts.manifest_copies import load_manifest
+from intake_tcga.cohorts.selection import Narrowing, check
 from intake_tcga.cohorts.table import cohort_table, search_cohorts
 from intake_tcga.errors import FileFormatError, IntegrityError, NameNotFoundError, UnsupportedVersionError
 from intake_tcga.remote import RemoteFile, redact
@@ -20,9 +21,6 @@ from intake_tcga.remote import RemoteFile, redact
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-
-Narrowing = str | Sequence[str] | None
-"""One label (its dimension becomes a scalar coordinate), several (it stays), or None (all)."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -83,6 +81,10 @@ class CohortCollection:
             offline=self.offline,
             progress=self.progress,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Where the cache is, is another machine's own affair; what the manifest said is not.
+        return {name: value for name, value in self.__dict__.items() if name != "cache"}
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -224,6 +226,12 @@ class CohortCollection:
         """
         from intake_tcga.cohorts.dataset import open_dataset
 
+        cohort = self.cohort(name)
+        if cohort.states_labels:  # else only the file can tell
+            check(
+                {"normalization": normalization, "model": model, "off_aug": off_aug},
+                {"normalization": cohort.normalizations, "model": cohort.models, "off_aug": cohort.off_augs},
+            )
         file = self.remote_file(name)
         path = self.fetch(name, force=force)
         try:

@@ -88,6 +88,14 @@ class Cohort:
         return self.name.partition("_")[0] or self.name
 
     @property
+    def states_labels(self) -> bool:
+        """Whether the manifest itself says which normalizations, models and augmentations the file has.
+
+        Manifests of schema 1.0 do not: theirs are those that files of that schema have had so far.
+        """
+        return self.schema_version != "1.0"
+
+    @property
     def cancer_name(self) -> str:
         """Full name of the cancer, or its code where that is not one of TCGA's."""
         return CANCER_NAMES.get(self.cancer_type) or CANCER_NAMES.get(self.code) or self.cancer_type

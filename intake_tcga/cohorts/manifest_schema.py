@@ -35,7 +35,8 @@ def _not_blank(text: str) -> str:
 
 
 def _plain_name(text: str) -> str:
-    if problem := name_problem(text[:1000]):  # more is too long, whatever it is; a million are slow to unquote
+    # Of a longer text, the beginning is too long already, and a million characters are slow to unquote.
+    if problem := name_problem(text[:1000]):
         raise ValueError(f"{problem}; it must be a plain file name")
     return text
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import xarray as xr
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from intake_tcga.errors import OptionError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+Narrowing: TypeAlias = str | Sequence[str] | None
+"""One label (its dimension becomes a scalar coordinate), several (it stays), or None (all)."""
 
 _DIMS = {"normalization": "normalization", "model": "model", "off_aug": "augmentation"}
 
@@ -14,9 +19,9 @@ _DIMS = {"normalization": "normalization", "model": "model", "off_aug": "augment
 def select(
     ds: xr.Dataset,
     *,
-    normalization: str | Sequence[str] | None = None,
-    model: str | Sequence[str] | None = None,
-    off_aug: str | Sequence[str] | None = None,
+    normalization: Narrowing = None,
+    model: Narrowing = None,
+    off_aug: Narrowing = None,
 ) -> xr.Dataset:
     """Narrow a cohort's Dataset.
 
@@ -38,26 +43,38 @@ def select(
         When the Dataset has no such label; the message lists those it has. All wrong options are in one message.
     """
     wanted = {"normalization": normalization, "model": model, "off_aug": off_aug}
-    problems: list[str] = []
-    indexers: dict[str, str | list[str]] = {}
-    for option, value in wanted.items():
-        if value is None:
-            continue
-        dim = _DIMS[option]
-        labels = [value] if isinstance(value, str) else list(value)
-        available = labels_of(ds, dim)
-        wrong = [label for label in labels if label not in available]
-        if wrong:
-            problems.append(_problem(option, wrong, available))
-        elif not labels:
-            problems.append(f"{option} must name at least one of {', '.join(available)}")
-        elif dim in ds.dims:
-            indexers[dim] = value if isinstance(value, str) else labels
-    if problems:
-        raise OptionError("; ".join(problems) + ".")
+    check(wanted, {option: labels_of(ds, dim) for option, dim in _DIMS.items()})
+    indexers = {
+        _DIMS[option]: value if isinstance(value, str) else list(value)
+        for option, value in wanted.items()
+        if value is not None and _DIMS[option] in ds.dims
+    }
     narrowed = ds.sel(indexers)
     narrowed.set_close(ds._close)
     return narrowed
+
+
+def check(wanted: Mapping[str, Narrowing], available: Mapping[str, Sequence[str]]) -> None:
+    """Raise one error that names every wanted label that is not available, and those that are.
+
+    Parameters
+    ----------
+    wanted
+        By option: one label, several, or None for all.
+    available
+        By option: the labels there are.
+    """
+    problems: list[str] = []
+    for option, value in wanted.items():
+        if value is None:
+            continue
+        labels = [value] if isinstance(value, str) else list(value)
+        if wrong := [label for label in labels if label not in available[option]]:
+            problems.append(_problem(option, wrong, available[option]))
+        elif not labels:
+            problems.append(f"{option} must name at least one of {', '.join(available[option])}")
+    if problems:
+        raise OptionError("; ".join(problems) + ".")
 
 
 def labels_of(ds: xr.Dataset, dim: str) -> list[str]:
@@ -67,7 +84,7 @@ def labels_of(ds: xr.Dataset, dim: str) -> list[str]:
     return [str(label) for label in ds[dim].values.ravel()]
 
 
-def _problem(option: str, wrong: list[str], available: list[str]) -> str:
+def _problem(option: str, wrong: Sequence[str], available: Sequence[str]) -> str:
     if not available:
         return (
             f"{option}={wrong[0]!r} cannot be chosen: this cohort has no such dimension; leave {option} out"

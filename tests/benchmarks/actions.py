@@ -45,14 +45,14 @@ def rival_load_and_take(manifest: str, cohort: str, modality: str, rival: str, c
 
 
 def our_open(manifest: str, cohort: str, cache: str, **_):
-    import intake_tcga.accessor
+    import intake_tcga.cohorts.accessor
     import intake_tcga.cohorts.dataset  # noqa: F401
 
     return lambda: ours(manifest, cache).open(cohort).close()
 
 
 def our_open_and_take(manifest: str, cohort: str, cache: str, **_):
-    import intake_tcga.accessor
+    import intake_tcga.cohorts.accessor
     import intake_tcga.cohorts.dataset  # noqa: F401
 
     def take():

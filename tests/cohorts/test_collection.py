@@ -73,6 +73,14 @@ def test_pickle_carries_the_manifest_that_was_read(url, folder):
     assert pickle.loads(pickle.dumps(collection)).names() == ["BRCA", "OV"]
 
 
+def test_where_the_cache_is_does_not_travel(url, monkeypatch, tmp_path):
+    collection = CohortCollection(url)
+    collection.fetch("OV")
+    sent = pickle.dumps(collection)
+    monkeypatch.setenv("INTAKE_TCGA_CACHE_DIR", str(tmp_path / "worker"))
+    assert pickle.loads(sent).fetch("OV").is_relative_to(tmp_path / "worker")
+
+
 def test_versions_do_not_touch(folder):
     old = CohortCollection(manifest_for(folder, version="1").as_uri()).fetch("OV")
     before = old.read_bytes()

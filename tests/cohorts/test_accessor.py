@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from cohort_files import barcodes, write_mirna, write_rnaseq
 
-import intake_tcga.accessor  # noqa: F401
+import intake_tcga.cohorts.accessor  # noqa: F401
 from intake_tcga.cohorts.dataset import open_dataset
 from intake_tcga.errors import OptionError
 
