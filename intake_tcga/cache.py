@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -289,21 +289,18 @@ class VerifiedFileCache:
         """Decide, hashing what must be hashed to do so."""
         hashed: dict[tuple[Path, Signature | None], Judgement] = {}
         for _ in range(_MOST_HASHES):
-            places = [
-                Place(
-                    place.path,
-                    place.writable,
-                    hashed.get((place.path, Signature.of(place.path)), place.judgement),
-                )
-                for place in self._places(file, verify=verify or self.verify_mode)
+            places = self._places(file, verify or self.verify_mode)
+            known = [
+                replace(place, judgement=hashed.get((place.path, place.judgement.signature), place.judgement))
+                for place in places
             ]
-            step = plan(places, reachable=reachable, force=force)
+            step = plan(known, reachable=reachable, force=force)
             if not isinstance(step, Hash):
                 return step
             # Noted for the signature from before: a file that changes meanwhile is hashed again.
             before = Signature.of(step.path)
             hashed[step.path, before] = self._hashed(step, file)
-        raise CacheError(f"{step.path} changes all the time; find out what writes it, and try again.")
+        raise CacheError(f"{file.name} changes all the time in {self._folders}; find out what writes it.")
 
     def _places(self, file: RemoteFile, verify: Verify) -> list[Place]:
         found = []

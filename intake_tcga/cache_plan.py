@@ -101,24 +101,30 @@ def judge(
     """
     if signature is None:
         return Judgement(State.ABSENT)
+    state, expected, problem = _judge(signature, stamps, file, verify)
+    return Judgement(state, expected, problem, signature)
+
+
+def _judge(
+    signature: Signature, stamps: Sequence[Stamp], file: RemoteFile, verify: Verify
+) -> tuple[State, Digest | None, str]:
     held = [stamp for stamp in stamps if stamp.signature == signature]
     own, others = _own(held, file), _others(held, file)
     if file.size is not None and signature.size != file.size:
         if others:
-            return Judgement(State.FOREIGN)
-        problem = f"it has {signature.size:,} bytes where {file.size:,} are expected"
-        return Judgement(State.WRONG, None, problem, signature)
+            return State.FOREIGN, None, ""
+        return State.WRONG, None, f"it has {signature.size:,} bytes where {file.size:,} are expected"
     if own:
-        expected = Digest.parse(own[0].digest)
-        return Judgement(State.TRUSTED if verify == "stamp" else State.UNKNOWN, expected)
+        state = State.TRUSTED if verify == "stamp" else State.UNKNOWN
+        return state, Digest.parse(own[0].digest), ""
     if others:
-        return Judgement(State.FOREIGN)
+        return State.FOREIGN, None, ""
     if file.digest is not None:
-        return Judgement(State.UNKNOWN, file.digest)
+        return State.UNKNOWN, file.digest, ""
     # Without a digest the one of the first download is the measure.
     if earlier := _own(stamps, file):
-        return Judgement(State.UNKNOWN, Digest.parse(earlier[0].digest))
-    return Judgement(State.WRONG, None, "no digest is known that would tell whether it is right", signature)
+        return State.UNKNOWN, Digest.parse(earlier[0].digest), ""
+    return State.WRONG, None, "no digest is known that would tell whether it is right"
 
 
 def plan(places: Sequence[Place], *, reachable: bool, force: bool = False) -> Step:

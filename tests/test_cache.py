@@ -273,6 +273,74 @@ def test_a_wrong_old_file_is_gone_even_when_the_new_one_fails(server, cache):
     assert data_files(cache.root) == ["tcga/mirna/1.0/a.h5"]
 
 
+def test_bytes_are_on_disk_and_stamped_before_they_are_seen(server, cache, monkeypatch):
+    import intake_tcga.cache_download as downloads
+    from intake_tcga.stamps import StampStore
+
+    seen = []
+    for owner, name in ((os, "fsync"), (StampStore, "keep"), (downloads, "_move")):
+        inner = getattr(owner, name)
+
+        def noted(*args, _inner=inner, _name=name, **kwargs):
+            seen.append(_name)
+            return _inner(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, noted)
+    cache.fetch(remote(server))
+    assert seen == ["fsync", "keep", "_move"]
+
+
+def test_a_file_that_changes_while_it_is_hashed_is_hashed_again(server, cache, monkeypatch):
+    path = cache.fetch(remote(server))
+    os.utime(path)
+    inner = Digest.of
+
+    def of(path, algorithm="sha256"):
+        digest = inner(path, algorithm)
+        if not changed:
+            damage(path)  # just after it has been read
+            changed.append(path)
+        return digest
+
+    changed = []
+    monkeypatch.setattr(Digest, "of", of)
+    assert cache.fetch(remote(server)).read_bytes() == BODY
+    assert len(server.requests) == 2
+
+
+def test_a_file_that_never_rests_ends_in_an_error(server, cache, monkeypatch):
+    path = cache.fetch(remote(server))
+    os.utime(path)
+    inner, ticks = Digest.of, itertools.count(1)
+
+    def of(path, algorithm="sha256"):
+        os.utime(path, ns=(0, next(ticks)))
+        return inner(path, algorithm)
+
+    monkeypatch.setattr(Digest, "of", of)
+    with pytest.raises(CacheError, match="changes all the time"):
+        cache.fetch(remote(server))
+
+
+def test_a_right_file_that_has_replaced_the_wrong_one_is_not_set_aside(server, cache, monkeypatch):
+    """Without locks, another process may mend the file between our look at it and our download."""
+    import intake_tcga.cache_download as downloads
+
+    path = cache.fetch(remote(server))
+    damage(path)
+    inner = downloads._new_part
+
+    def mended_meanwhile(file, step):
+        path.with_name("new").write_bytes(BODY)
+        path.with_name("new").replace(path)
+        part = inner(file, step)
+        assert path.read_bytes() == BODY
+        return part
+
+    monkeypatch.setattr(downloads, "_new_part", mended_meanwhile)
+    assert cache.fetch(remote(server)).read_bytes() == BODY
+
+
 # ── offline ──
 
 
@@ -1134,7 +1202,9 @@ def test_judge(signature, stamps, file, verify, state):
 def places(*states, read_only=0):
     return [
         Place(
-            Path(f"/{n}"), n >= read_only, Judgement(state, SHA256, "damaged" if state is State.WRONG else "", HERE)
+            Path(f"/{n}"),
+            n >= read_only,
+            Judgement(state, SHA256, "damaged" if state is State.WRONG else "", HERE),
         )
         for n, state in enumerate(states)
     ]

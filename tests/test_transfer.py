@@ -412,6 +412,30 @@ def test_many_threads_download_at_once(server, tmp_path):
     assert results == [True] * 12
 
 
+def test_an_ipv6_address_is_no_chain(tmp_path):
+    import socket
+
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6) as listening:
+            port = listening.getsockname()[1]
+    except OSError:
+        pytest.skip("no IPv6 here")
+    url = f"http://[::1]:{port}/a.h5"
+    assert not is_local(url)
+    with pytest.raises(TransferError, match=r"::1 cannot be reached"):
+        read_small(url, limit=10, budget=Budget(attempts=1))
+
+
+def test_fsspecs_own_thread_is_told_and_does_not_hang(server):
+    from fsspec.asyn import get_loop
+
+    async def inside():
+        return read_small(server.url("a.h5"), limit=SIZE)
+
+    with pytest.raises(TransferError, match="own thread"):
+        asyncio.run_coroutine_threadsafe(inside(), get_loop()).result(30)
+
+
 def test_the_environments_proxy_is_used(tmp_path, monkeypatch):
     with FaultyServer({"http://example.invalid/a.h5": BODY}) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url())

@@ -50,7 +50,9 @@ class HttpAnswer:
     def __enter__(self) -> HttpAnswer:
         with suppress(RuntimeError):
             if asyncio.get_running_loop() is self._fs.loop:
-                raise TransferError(f"{self._shown_url} is asked for in fsspec's own thread, which would wait for itself.")
+                raise TransferError(
+                    f"{self._shown_url} is asked for in fsspec's own thread, which would wait for itself."
+                )
         self._task = asyncio.run_coroutine_threadsafe(self._receive(), self._fs.loop)
         return self
 
