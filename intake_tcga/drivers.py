@@ -108,8 +108,10 @@ class CohortSource(DataSource):  # type: ignore[misc]
 
     def read(self) -> xr.Dataset:
         """Return the cohort's Dataset in memory."""
+        from intake_tcga.cohorts.dataset import in_memory
+
         with self._open(chunks=None) as dataset:
-            return dataset.load()
+            return in_memory(dataset)
 
     def to_dask(self) -> xr.Dataset:
         """Return the cohort's Dataset with dask arrays, chunked as ``chunks`` says (by default as the file is)."""

@@ -12,6 +12,7 @@
     │   └── OfflineError                     a socket was needed and offline mode forbids it
     ├── IntegrityError (OSError)             size or digest is not the expected one; nothing was kept
     ├── CacheError (OSError)                 the cache folder cannot be used: no space, no permission, …
+    ├── MissingFileError (FileNotFoundError) a local data file is not where it was said to be, or not any longer
     ├── FileFormatError (OSError)            a data file is damaged or hostile
     │   └── UnsupportedVersionError          a data file of a schema this release does not know
     └── MissingDependencyError (ImportError) an optional package is absent; the message installs it
@@ -65,6 +66,10 @@ class IntegrityError(IntakeTcgaError, OSError):
 
 class CacheError(IntakeTcgaError, OSError):
     """The cache folder cannot be used: no space, no permission, a file where a folder should be."""
+
+
+class MissingFileError(IntakeTcgaError, FileNotFoundError):
+    """A local data file is not where it was said to be, or not any longer."""
 
 
 class FileFormatError(IntakeTcgaError, OSError):

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 from xarray.backends import CachingFileManager
 
-from intake_tcga.errors import FileFormatError, IntakeTcgaError
+from intake_tcga.errors import FileFormatError, IntakeTcgaError, MissingFileError
 from intake_tcga.string_heaps import StringHeaps
 
 _DEEPEST = 32
@@ -203,8 +203,16 @@ def format_errors(path: str) -> Iterator[None]:
     """Turn whatever h5py and HDF5 raise on a damaged file into one FileFormatError that names the file."""
     try:
         yield
-    except (IntakeTcgaError, FileNotFoundError, PermissionError, IsADirectoryError):
+    except IntakeTcgaError:
         raise
+    except FileNotFoundError as error:
+        raise MissingFileError(
+            f"{path} does not exist, or not any longer; check the path, or open the data anew."
+        ) from error
+    except (PermissionError, IsADirectoryError) as error:
+        raise FileFormatError(
+            f"{path} cannot be read ({os.strerror(error.errno or 0)}); give the path of a file that you may read."
+        ) from error
     except (
         OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, IndexError,
         AttributeError, NotImplementedError, SystemError,

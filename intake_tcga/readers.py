@@ -492,8 +492,10 @@ class _DatasetReader(_Reader):
         chunks: Any = None,
     ) -> xr.Dataset:
         """Open the cohort, narrowed to the options, and load it."""
+        from intake_tcga.cohorts.dataset import in_memory
+
         with self._open(None) as dataset:
-            return dataset.load()
+            return in_memory(dataset)
 
     def _open(self, chunks: Any) -> xr.Dataset:
         raise NotImplementedError

@@ -3,6 +3,7 @@
 import pickle
 import re
 import warnings
+from pathlib import Path
 
 import intake
 import numpy as np
@@ -60,6 +61,12 @@ class TestDay:
         ds = cat.BRCA(normalization="TC", model="CVAE1_20").read()
         assert ds["real"].dims == ("sample", "feature")
         assert isinstance(ds["real"].variable._data, np.ndarray)
+
+    def test_what_was_read_needs_no_file(self, cat):
+        ds = cat.BRCA.read()
+        Path(cat.BRCA.local_path()).unlink()
+        assert str(ds["sample"].values[0]).startswith("TCGA")
+        assert pickle.loads(pickle.dumps(ds)).sel(sample=ds["sample"].values[0])["real"].size
 
     def test_to_dask_follows_the_files_chunks(self, cat):
         ds = cat.BRCA.to_dask()

@@ -12,7 +12,13 @@ import xarray as xr
 from cohort_files import write_mirna, write_rnaseq
 
 from intake_tcga.engine import CohortBackendEntrypoint
-from intake_tcga.errors import FileFormatError, OptionError, UnsupportedVersionError
+from intake_tcga.errors import (
+    FileFormatError,
+    IntakeTcgaError,
+    MissingFileError,
+    OptionError,
+    UnsupportedVersionError,
+)
 
 
 @pytest.fixture
@@ -93,3 +99,10 @@ def test_importing_the_engine_imports_next_to_nothing():
     )
     added = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert added.strip() == "[]"
+
+
+@pytest.mark.parametrize("place", ["missing.h5", "."])
+def test_a_path_that_is_no_file_is_a_sentence(tmp_path, place):
+    with pytest.raises(IntakeTcgaError, match=r"does not exist|Is a directory"):
+        xr.open_dataset(str(tmp_path / place), engine="tcga")
+    assert issubclass(MissingFileError, FileNotFoundError)

@@ -22,8 +22,10 @@ from intake_tcga.lazy import Positions
 LABELS = "intake_tcga:labels"
 """Attribute of the coordinate ``sample``: what its labels are, and why."""
 
-_MATCHED = "TCGA barcodes: each row of raw_norm equals log2(raw + 1) of exactly one raw sample, in order"
-_PENDING = f"{_MATCHED}; row numbers if that fails, which is found out when the labels are first used"
+_MATCHED = (
+    "TCGA barcodes: each row of raw_norm equals log2(raw + 1) of exactly one raw sample, in order; "
+    "where one does not, row numbers, and this says why"
+)
 _NUMBERS = "row numbers, because {}"
 
 _PAIRS_AT_ONCE = 2_000_000
@@ -62,7 +64,7 @@ def sample_axis(file: Hdf5File, structure: CohortStructure) -> Axis:
     if why_not:
         return Axis(np.arange(matrices[0].rows), same, {LABELS: _NUMBERS.format(why_not)})
     assert structure.raw is not None
-    return Axis(MatchedBarcodes(file, structure.real["raw_norm"], structure.raw), same, {LABELS: _PENDING})
+    return Axis(MatchedBarcodes(file, structure.real["raw_norm"], structure.raw), same, {LABELS: _MATCHED})
 
 
 def _apart(name: str, rows: int) -> npt.NDArray[np.object_]:
@@ -116,7 +118,7 @@ class MatchedBarcodes:
     def __init__(self, file: Hdf5File, filtered: Matrix, raw: Matrix) -> None:
         self._file, self._filtered, self._raw = file, filtered, raw
         self._told: list[dict[Any, Any]] = []
-        self._outcome = _PENDING
+        self._outcome = _MATCHED
         self._found: npt.NDArray[np.object_] | None = None
         self._lock = threading.Lock()
         self.size = filtered.rows
@@ -160,7 +162,6 @@ class MatchedBarcodes:
                 f"{self._file.path}: the labels of 'sample' are row numbers, because {found}.", stacklevel=2
             )
             return np.arange(self.size).astype(object)
-        self._settle(_MATCHED)
         return self._raw.samples[found]
 
     def __getstate__(self) -> dict[str, Any]:

@@ -93,6 +93,13 @@ def open_dataset(
     return ds
 
 
+def in_memory(ds: xr.Dataset) -> xr.Dataset:
+    """Load a Dataset whole, its labels too, so that it needs the file no longer; returns the same Dataset."""
+    for name in ds.xindexes:
+        _ = ds[name].values  # xarray takes any index for loaded, and ours may not be
+    return ds.load()
+
+
 def chunked(
     ds: xr.Dataset, chunks: int | str | Mapping[Any, Any], path: str, *, token: str = ""
 ) -> xr.Dataset:
