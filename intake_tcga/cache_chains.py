@@ -36,10 +36,15 @@ class UserCache:
     @classmethod
     def of(cls, file: RemoteFile, storage_options: Mapping[str, Any] | None) -> UserCache:
         """Open the chain of a file's URL with the user's options."""
+        from fsspec import register_implementation
         from fsspec.core import url_to_fs
 
         options = split_options(file.url, storage_options)
         if file.url.startswith("tcgacache"):  # ours: tell it what is wanted
+            # Also where the package is on the path without being installed, and so without its entry points.
+            register_implementation(
+                "tcgacache", "intake_tcga.filesystem.VerifiedCacheFileSystem", clobber=True
+            )
             known = {
                 "digest": str(file.digest) if file.digest else None,
                 "size": file.size,

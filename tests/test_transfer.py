@@ -205,6 +205,32 @@ def test_without_a_digest_only_a_strong_tag_joins_two_answers(server, tmp_path):
     assert server.statuses == {200: 2}
 
 
+def test_two_contents_are_never_joined_even_without_a_digest(server, tmp_path):
+    server.fail("a.h5", faults.changed_then_dropped(OTHER))
+    server.fail("a.h5", faults.ignore_if_range)
+    assert fetched(tmp_path, remote(server, digest=None))[0] == BODY
+
+
+def test_a_weak_tag_joins_nothing_without_a_digest(server, tmp_path):
+    server.etags = False
+    server.headers["ETag"] = 'W/"weak"'
+    server.fail("a.h5", faults.drop(0.5))
+    assert fetched(tmp_path, remote(server, digest=None))[0] == BODY
+    assert server.statuses == {200: 2}
+
+
+def test_a_request_does_not_go_on_after_its_download_has_failed(server, tmp_path):
+    server.fail("a.h5", faults.endless, times=None)
+    with pytest.raises(IntegrityError):
+        fetched(tmp_path, remote(server))
+    for _ in range(100):  # until the server, too, has noticed
+        before = server.sent
+        time.sleep(0.1)
+        if server.sent == before:
+            return
+    pytest.fail("the server is still sending")
+
+
 def test_without_size_and_digest_the_length_must_be_told(server, tmp_path):
     assert fetched(tmp_path, remote(server, size=None, digest=None)) == (BODY, SHA256)
     for fault in (faults.chunked, faults.without_length):
@@ -497,3 +523,7 @@ def test_patience_counts_net_progress_only():
     patience = Patience(Budget(attempts=2, backoff=0))
     assert patience.after_failure(200_000) is not None
     assert patience.after_failure(150_000) is None  # nor is getting to where it was before
+    patience = Patience(Budget(attempts=3, backoff=0))
+    assert patience.after_failure(200_000) is not None
+    assert patience.after_failure(150_000) is not None
+    assert patience.after_failure(230_000) is None
