@@ -29,6 +29,7 @@ class FaultyServer:
         self.headers = dict(headers or {})
         self.requests = []
         self.sent = 0
+        self.under_way = 0
         self.stopped = threading.Event()
         self._faults = {}
         self._lock = threading.Lock()
@@ -71,6 +72,10 @@ class FaultyServer:
     def count(self, size):
         with self._lock:
             self.sent += size
+
+    def busy(self, more):
+        with self._lock:
+            self.under_way += more
 
     @property
     def statuses(self):
@@ -175,8 +180,10 @@ class _Handler(BaseHTTPRequestHandler):
             (fault or Reply.whole_head)(reply)
             self.close_connection = True
             return
+        server.busy(1)
         with suppress(OSError):
             (fault or good)(reply)
+        server.busy(-1)
         self.close_connection = True
 
     def prepare(self, reply):

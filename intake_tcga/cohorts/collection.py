@@ -15,7 +15,13 @@ from intake_tcga.cohorts.manifest import Cohort, Manifest
 from intake_tcga.cohorts.manifest_copies import load_manifest
 from intake_tcga.cohorts.selection import Narrowing, check
 from intake_tcga.cohorts.table import cohort_table, search_cohorts
-from intake_tcga.errors import FileFormatError, IntegrityError, NameNotFoundError, UnsupportedVersionError
+from intake_tcga.errors import (
+    FileFormatError,
+    IntakeTcgaError,
+    IntegrityError,
+    NameNotFoundError,
+    UnsupportedVersionError,
+)
 from intake_tcga.remote import RemoteFile, redact
 
 if TYPE_CHECKING:
@@ -130,6 +136,22 @@ class CohortCollection:
 
     def __repr__(self) -> str:
         return f"<CohortCollection of {self.summary}>"
+
+    def html(self, names: Sequence[str] | None = None) -> str:
+        """Return the table of some cohorts (all by default) for notebooks; what goes wrong is said in it."""
+        from html import escape
+
+        from intake_tcga.cohorts.table import html
+
+        try:
+            table = self.table()
+            wanted = None if names is None else {self.cohort(name).name for name in names}
+            return html(table if wanted is None else table[table["name"].isin(wanted)])
+        except IntakeTcgaError as error:  # a notebook's display is no place for a traceback
+            return f"<p>{escape(str(error))}</p>"
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
     def search(self, text: str | re.Pattern[str] | None = None, **facets: Any) -> list[Cohort]:
         """Find the cohorts that match a text and every facet; see :func:`~intake_tcga.cohorts.table.search_cohorts`."""

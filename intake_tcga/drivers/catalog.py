@@ -1,0 +1,227 @@
+"""The cohorts of a manifest, as an intake catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from intake.catalog.base import Catalog
+from intake.catalog.local import LocalCatalogEntry
+
+from intake_tcga.cohorts.manifest import Cohort
+from intake_tcga.drivers.entry import CohortEntries
+from intake_tcga.drivers.options import collection_of
+from intake_tcga.drivers.saving import entry_as_dict, yaml_text
+from intake_tcga.errors import IntakeTcgaError, NameNotFoundError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from intake.readers.entry import Catalog as CatalogV2
+
+
+class CohortCatalog(Catalog):  # type: ignore[misc]
+    """The cohorts of a manifest as an intake catalog.
+
+    Making one opens no socket and reads nothing; the manifest is read once, when an entry or the list of them is
+    asked for. Entries answer to their code (``BRCA``; their full name where a code is not unique) and to their
+    full name; an entry whose name is also a method's (``cat.name``) is reached as ``cat["name"]``.
+
+    Parameters
+    ----------
+    urlpath : str, optional
+        ``mirna``, ``rnaseq``, or the URL of a manifest (anything fsspec opens). None is the modality's own bundle.
+    modality, version, storage_options, offline, allow_other_hosts, cache_storage, verify, progress
+        As in :class:`~intake_tcga.cohorts.collection.CohortCollection`.
+    cohorts : sequence of str, optional
+        Full names of the cohorts to show; None shows all. :meth:`search` and :meth:`filter` set it.
+    **kwargs
+        Of :class:`intake.catalog.Catalog`: ``name``, ``description``, ``metadata``, …
+
+    Examples
+    --------
+    >>> import intake
+    >>> cat = intake.open_tcga(sample_manifest, offline=True)
+    >>> list(cat)
+    ['PRAD']
+    >>> cat.PRAD.to_dask().sizes["feature"]
+    120
+    >>> list(cat.search("prostate", n_samples=lambda n: n > 50))
+    ['PRAD']
+    """
+
+    name = "tcga"
+    container = "catalog"
+
+    def __init__(
+        self,
+        urlpath: str | None = None,
+        modality: str | None = None,
+        version: str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        offline: bool | None = None,
+        allow_other_hosts: bool = False,
+        cache_storage: str | Sequence[str] | None = None,
+        verify: str = "stamp",
+        progress: bool | None = None,
+        cohorts: Sequence[str] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        self.collection = collection_of(locals())
+        self._subset = None if cohorts is None else tuple(cohorts)
+        kwargs["name"] = kwargs.get("name") or "tcga"
+        # ttl=None: intake would otherwise read the manifest again every minute, and fail when offline.
+        super().__init__(storage_options=dict(storage_options or {}), **{**kwargs, "ttl": None})
+
+    # -- entries -------------------------------------------------------------------------------------------------
+
+    def _make_entries_container(self) -> Mapping[str, LocalCatalogEntry]:
+        return CohortEntries(self)
+
+    def force_reload(self) -> None:
+        """Ask the server for the manifest again, if it was read before: making a catalog calls this too."""
+        if "manifest" in vars(self.collection):
+            self.collection.refresh()
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a source by code, full name, dotted path or tuple."""
+        try:
+            return super().__getitem__(key)
+        except KeyError:
+            if isinstance(key, str):
+                self._cohort(key)  # raises the error that names the nearest and all that exist
+            raise
+
+    def __getattr__(self, item: str) -> Any:
+        if item.startswith("_") or item in {"collection", "entry"}:
+            return super().__getattr__(item)
+        try:
+            return self[item]
+        except NameNotFoundError as error:
+            raise AttributeError(f"A catalog has no attribute or entry {item!r}: {error}") from error
+
+    def __dir__(self) -> list[str]:
+        try:
+            names = super().__dir__()
+        except IntakeTcgaError:  # completing a name must not fail where listing does
+            names = []
+        return sorted({*names, *object.__dir__(self)})
+
+    def _cohort(self, name: str) -> Cohort:
+        cohort = self.collection.cohort(name)
+        if self._subset is not None and cohort.name not in self._subset:
+            raise NameNotFoundError(
+                f"{name!r} is not among the {len(self._subset)} cohorts that this catalog was narrowed to; "
+                f"it has {', '.join(self) or 'none'}."
+            )
+        return cohort
+
+    def _cohorts(self) -> list[Cohort]:
+        shown = self._subset
+        return [
+            cohort for cohort in self.collection.manifest.cohorts if shown is None or cohort.name in shown
+        ]
+
+    # -- finding -------------------------------------------------------------------------------------------------
+
+    @property
+    def df(self) -> pd.DataFrame:
+        """One row a cohort: names, groups, sizes, digest, models, cached or not; opens no file."""
+        table = self.collection.table()
+        return table[table["name"].isin([cohort.name for cohort in self._cohorts()])].reset_index(drop=True)
+
+    def search(self, text: str | None = None, depth: int = 2, **facets: Any) -> CohortCatalog:
+        """Return the catalog of the cohorts that match.
+
+        Parameters
+        ----------
+        text : str or compiled pattern, optional
+            Found in any field, whatever its case: names, cancer types, clinical variables, groups, …
+        depth : int
+            Of intake's own signature; a catalog of cohorts has one level.
+        **facets
+            A column of :attr:`df` with a value, a list of values, a compiled regular expression, or a function:
+            ``search(cancer_type=["BRCA", "OV"], n_samples=lambda n: n > 500)``.
+
+        Raises
+        ------
+        OptionError
+            A facet does not exist; the message lists those that do.
+        """
+        found = {cohort.name for cohort in self.collection.search(text, **facets)}
+        return self._narrowed([cohort.name for cohort in self._cohorts() if cohort.name in found])
+
+    def filter(self, func: Callable[[Any], bool]) -> CohortCatalog:
+        """Return the catalog of the entries for which ``func(entry)`` is true."""
+        return self._narrowed([self._cohort(key).name for key, entry in self._entries.items() if func(entry)])
+
+    def unique(self, column: str | None = None) -> Any:
+        """Return the distinct values of a column of :attr:`df`, or of all columns in a dict."""
+        from intake_tcga.cohorts.table import unique_values
+
+        return unique_values(self.df, column)
+
+    def _narrowed(self, names: list[str]) -> CohortCatalog:
+        options = {**self._captured_init_kwargs, "cohorts": names}
+        narrowed = type(self)(*self._captured_init_args, **options)
+        narrowed.collection = self.collection  # the manifest is read already
+        return narrowed
+
+    # -- acting --------------------------------------------------------------------------------------------------
+
+    def prefetch(self, names: Sequence[str] | None = None, *, threads: int = 4) -> dict[str, str]:
+        """Download cohorts (all by default) into the cache; returns their local paths by name."""
+        wanted = list(self) if names is None else names
+        return {name: str(path) for name, path in self.collection.prefetch(wanted, threads=threads).items()}
+
+    def to_dataset_dict(self, **options: Any) -> dict[str, xr.Dataset]:
+        """Open every cohort lazily with the same options: ``normalization=``, ``model=``, ``off_aug=``, ``chunks=``."""
+        return {name: self[name](**options).to_dask() for name in self}
+
+    def to_v2(self) -> CatalogV2:
+        """Return an intake V2 catalog of the same cohorts; saved, it reopens by itself."""
+        from intake_tcga.readers import to_v2
+
+        return to_v2(self.collection, names=list(self))
+
+    def discover(self) -> dict[str, Any]:
+        """Return what the catalog is, without reading the manifest."""
+        return {"container": "catalog", "shape": None, "dtype": None, "metadata": self.metadata}
+
+    # -- showing -------------------------------------------------------------------------------------------------
+
+    def _yaml(self) -> dict[str, Any]:
+        arguments = {
+            **self._captured_init_kwargs,
+            **dict(zip(("urlpath",), self._captured_init_args, strict=False)),
+        }
+        for intakes_own in ("name", "description", "metadata", "ttl"):
+            arguments.pop(intakes_own, None)
+        return entry_as_dict(self.name, "tcga", arguments, self.description, self.metadata)
+
+    def yaml(self) -> str:
+        """Return a catalog's YAML with one entry that reopens this catalog; credentials are left out."""
+        return yaml_text(self._yaml())
+
+    def serialize(self) -> str:
+        """Return a catalog's YAML with one entry a cohort; ``save(url)`` writes it, and it reopens by itself."""
+        sources: dict[str, Any] = {}
+        for name in self:
+            sources |= self[name]._yaml()["sources"]
+        return yaml_text(
+            {
+                "name": self.name,
+                "description": self.description,
+                "metadata": self.metadata,
+                "sources": sources,
+            }
+        )
+
+    def __repr__(self) -> str:
+        narrowed = "" if self._subset is None else f"{len(self._subset)} cohorts of "
+        return f"<tcga catalog: {narrowed}{self.collection.summary}>"
+
+    _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
+
+    def _repr_html_(self) -> str:
+        return self.collection.html(self._subset)

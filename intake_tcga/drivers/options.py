@@ -1,0 +1,36 @@
+"""The arguments that both drivers pass on to their collection."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from intake_tcga.cohorts.collection import CohortCollection
+
+COLLECTION_OPTIONS = tuple(field.name for field in fields(CohortCollection))
+"""Names of the arguments that say which manifest is meant, and how it is reached."""
+
+
+def collection_of(arguments: Mapping[str, Any]) -> CohortCollection:
+    """Make the collection that a driver's arguments describe; other arguments are passed over."""
+    options = {name: arguments[name] for name in COLLECTION_OPTIONS if arguments[name] is not None}
+    if "urlpath" in options:
+        options["urlpath"] = _tidy(options["urlpath"])
+    return CohortCollection(**options)
+
+
+def _tidy(urlpath: str) -> str:
+    # A local CATALOG_DIR ends in "/" and a remote one does not: "{{ CATALOG_DIR }}/x" has two slashes or one.
+    scheme, colon, rest = str(urlpath).rpartition("://")
+    while "//" in rest.lstrip("/"):
+        head, _, tail = rest.rpartition("//")
+        rest = f"{head}/{tail}"
+    return f"{scheme}{colon}{rest}"
+
+
+def options_of(collection: CohortCollection) -> dict[str, Any]:
+    """Return the arguments that make a collection, as far as they differ from the defaults."""
+    default = CohortCollection()
+    values = {name: getattr(collection, name) for name in COLLECTION_OPTIONS}
+    return {name: value for name, value in values.items() if value != getattr(default, name)}

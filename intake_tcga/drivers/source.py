@@ -1,0 +1,170 @@
+"""One cohort, as an intake source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from intake.source.base import DataSource, Schema
+
+from intake_tcga.cohorts.selection import Narrowing
+from intake_tcga.drivers.options import collection_of
+from intake_tcga.drivers.saving import entry_as_dict, yaml_text
+from intake_tcga.errors import OptionError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from intake.readers.entry import Catalog as CatalogV2
+
+
+class CohortSource(DataSource):  # type: ignore[misc]
+    """One cohort as an intake source: ``read()``, ``to_dask()``, ``discover()``, ``local_path()``, ``yaml()``.
+
+    Making one costs nothing; the manifest and the file are fetched by the first method that needs them. Calling
+    a source gives another one with other options: ``source(normalization="TC")``. Sources pickle; on a worker of
+    ``dask.distributed`` a source fetches for itself.
+
+    Parameters
+    ----------
+    cohort : str
+        Full name, or code where only one cohort has it.
+    urlpath : str, optional
+        ``mirna``, ``rnaseq``, or the URL of a manifest (anything fsspec opens). None is the modality's own bundle.
+    modality, version, storage_options, offline, allow_other_hosts, cache_storage, verify, progress
+        As in :class:`~intake_tcga.cohorts.collection.CohortCollection`.
+    normalization, model, off_aug : str, sequence of str, or None
+        Narrow the Dataset: a label selects it, several keep them.
+    chunks : optional
+        Dask chunks of :meth:`to_dask`; None is ``{}``, the file's own.
+    metadata : dict, optional
+        Kept with the entry.
+
+    Examples
+    --------
+    >>> import intake
+    >>> source = intake.open_tcga_cohort("PRAD", urlpath=sample_manifest, offline=True)
+    >>> source(normalization="TC").to_dask()["real"].dims
+    ('sample', 'feature')
+    """
+
+    name = "tcga_cohort"
+    container = "xarray"
+    version = "1"
+    partition_access = False
+
+    def __init__(
+        self,
+        cohort: str,
+        urlpath: str | None = None,
+        modality: str | None = None,
+        version: str | None = None,
+        storage_options: Mapping[str, Any] | None = None,
+        offline: bool | None = None,
+        allow_other_hosts: bool = False,
+        cache_storage: str | Sequence[str] | None = None,
+        verify: str = "stamp",
+        progress: bool | None = None,
+        normalization: Narrowing = None,
+        model: Narrowing = None,
+        off_aug: Narrowing = None,
+        chunks: Any = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(storage_options=dict(storage_options or {}), metadata=metadata)
+        self.name = cohort
+        self.cohort = cohort
+        self.collection = collection_of(locals())
+        self.narrowing: dict[str, Narrowing] = {
+            "normalization": normalization,
+            "model": model,
+            "off_aug": off_aug,
+        }
+        self.chunks = chunks
+
+    def read(self) -> xr.Dataset:
+        """Return the cohort's Dataset in memory."""
+        from intake_tcga.cohorts.dataset import in_memory
+
+        with self._open(chunks=None) as dataset:
+            return in_memory(dataset)
+
+    def to_dask(self) -> xr.Dataset:
+        """Return the cohort's Dataset with dask arrays, chunked as ``chunks`` says (by default as the file is)."""
+        return self._open(chunks={} if self.chunks is None else self.chunks)
+
+    def to_datatree(self) -> xr.DataTree:
+        """Return a lazy DataTree that mirrors the groups of the cohort's file."""
+        return self.collection.open_tree(self.cohort, chunks=self.chunks)
+
+    def local_path(self) -> str:
+        """Return the path of the cohort's verified file on this machine."""
+        return str(self.collection.fetch(self.cohort))
+
+    def to_v2(self) -> CatalogV2:
+        """Return an intake V2 catalog with this cohort alone."""
+        from intake_tcga.readers import to_v2
+
+        options: dict[str, Any] = {"chunks": self.chunks, **self.narrowing}
+        return to_v2(self.collection, names=[self.cohort], **options)
+
+    def read_partition(self, i: int) -> xr.Dataset:
+        """Return partition 0, the whole cohort; a cohort has no other."""
+        if i != 0:
+            raise OptionError(
+                f"Cohort {self.cohort!r} has one partition, not {i + 1}; use to_dask() for its chunks."
+            )
+        return self.read()
+
+    def _get_partition(self, _: int) -> xr.Dataset:
+        return self.read()
+
+    def _get_schema(self) -> Schema:
+        with self._open(chunks=None) as dataset:
+            real = dataset["real"]
+            return Schema(
+                dtype=str(real.dtype),
+                shape=real.shape,
+                npartitions=1,
+                extra_metadata={
+                    "dims": {str(dim): size for dim, size in dataset.sizes.items()},
+                    "data_vars": {str(name): list(map(str, v.dims)) for name, v in dataset.data_vars.items()},
+                    "coords": sorted(map(str, dataset.coords)),
+                },
+            )
+
+    def _open(self, *, chunks: Any) -> xr.Dataset:
+        return self.collection.open(
+            self.cohort,
+            chunks=chunks,
+            normalization=self.narrowing["normalization"],
+            model=self.narrowing["model"],
+            off_aug=self.narrowing["off_aug"],
+        )
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Intake pickles positional arguments as a list, and then finds a tuple and a list unequal.
+        super().__setstate__({**state, "args": tuple(state["args"])})
+
+    def _close(self) -> None:
+        """Nothing is held: each Dataset owns its file handle and closes it."""
+        self._schema = None
+
+    def _yaml(self) -> dict[str, Any]:
+        arguments = {
+            **self._captured_init_kwargs,
+            **dict(zip(("cohort",), self._captured_init_args, strict=False)),
+        }
+        return entry_as_dict(self.name, "tcga_cohort", arguments, self.description, self.metadata)
+
+    def yaml(self) -> str:
+        """Return a catalog's YAML with one entry that reopens this source; credentials are left out."""
+        return yaml_text(self._yaml())
+
+    def __repr__(self) -> str:
+        chosen = ", ".join(f"{key}={value!r}" for key, value in self.narrowing.items() if value is not None)
+        return f"<tcga_cohort {self.cohort}{': ' + chosen if chosen else ''} of {self.collection.summary}>"
+
+    _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
+
+    def _repr_html_(self) -> str:
+        return self.collection.html([self.cohort])
