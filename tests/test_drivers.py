@@ -361,7 +361,8 @@ class TestPickles:
         assert pickle.loads(pickle.dumps(ds)).compute().identical(ds.compute())
 
     def test_workers_fetch_for_themselves_and_share_the_cache(self, cat, cache_dir):
-        distributed = pytest.importorskip("distributed")
+        import distributed
+
         with (
             distributed.LocalCluster(
                 n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"

@@ -80,7 +80,6 @@ def test_no_public_name_shadows_a_module():
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    pytest.importorskip("hatchling")
     target = tmp_path_factory.mktemp("wheel")
     code = "import sys, hatchling.build as b, os; os.chdir(sys.argv[1]); print(b.build_wheel(sys.argv[2]))"
     done = subprocess.run(

@@ -2,6 +2,7 @@
 
 import sys
 
+import matplotlib
 import numpy as np
 import pytest
 from cohort_files import write_rnaseq
@@ -11,7 +12,6 @@ from intake_tcga.cohorts.dataset import open_dataset
 from intake_tcga.errors import MissingDependencyError, OptionError
 from intake_tcga.plots import plot_pca
 
-matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")
 
 

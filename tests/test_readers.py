@@ -668,7 +668,8 @@ class TestProcesses:
         assert pickle.loads(pickle.dumps(cat))["BRCA"].discover().sizes["normalization"] == 3
 
     def test_workers_fetch_for_themselves(self, server, cache_dir):
-        distributed = pytest.importorskip("distributed")
+        import distributed
+
         folder, url, seen = server
         manifest_of(folder, "BRCA_x", "OV_x")
         reader = CohortReader("BRCA", url=f"{url}/manifest.json", normalization="TC")

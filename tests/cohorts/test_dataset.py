@@ -429,7 +429,6 @@ def test_pickled_and_closed(tmp_path):
 @pytest.mark.parametrize("write", [write_mirna, write_rnaseq])
 @pytest.mark.parametrize("decorated", [False, True])
 def test_saved_as_netcdf(tmp_path, write, decorated):
-    pytest.importorskip("h5netcdf")
     path = write(tmp_path / "a.h5")
     if decorated:
         decorate(path)
@@ -445,7 +444,6 @@ def test_saved_as_netcdf(tmp_path, write, decorated):
 @pytest.mark.parametrize("chunks", [None, {}])
 @pytest.mark.parametrize("write", [write_mirna, write_rnaseq])
 def test_saved_as_zarr(tmp_path, write, chunks):
-    pytest.importorskip("zarr")
     with open_dataset(write(tmp_path / "a.h5"), chunks=chunks) as ds:
         ds.to_zarr(tmp_path / "a.zarr", zarr_format=2)
         with xr.open_zarr(tmp_path / "a.zarr") as again:

@@ -390,7 +390,6 @@ def test_a_memory_url(cache):
 @pytest.fixture(scope="module")
 def s3():
     """A bucket on this machine, and the storage options that reach it."""
-    pytest.importorskip("flask", reason="moto[server] is not installed")
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
