@@ -323,8 +323,7 @@ class VerifiedFileCache:
             _logger.warning("%s is damaged: its digest is %s, not %s", step.path, digest, step.expected)
             problem = f"its digest is {digest} where {step.expected} is expected"
             return Judgement(State.WRONG, None, problem, before)
-        if before == Signature.of(step.path):
-            self._remember(step.path, before, digest, file)
+        self._remember(step.path, before, digest, file)  # a stamp that fits nothing, if it changed meanwhile
         return Judgement(State.TRUSTED)
 
     def _remember(self, path: Path, signature: Signature, digest: Digest, file: RemoteFile) -> None:
