@@ -19,6 +19,7 @@ FLOOR = {
     "cache_plan",
     "cache_roots",
     "chunks",
+    "derived",
     "digest",
     "filecache_index",
     "filesystem",

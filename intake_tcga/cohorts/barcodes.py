@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import threading
 import warnings
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from intake_tcga import chunks
+from intake_tcga import chunks, derived
 from intake_tcga.cohorts.alignment import Axis, align
 from intake_tcga.cohorts.structure import CohortStructure, Matrix
 from intake_tcga.hdf5 import Hdf5File
 from intake_tcga.lazy import Positions
+from intake_tcga.stamps import Signature
 
 LABELS = "intake_tcga:labels"
 """Attribute of the coordinate ``sample``: what its labels are, and why."""
@@ -26,6 +28,9 @@ _MATCHED = (
     "TCGA barcodes: each row of raw_norm equals log2(raw + 1) of exactly one raw sample, in order; "
     "where one does not, row numbers, and this says why"
 )
+_KEPT = "barcodes-1"
+"""Name under which the outcome is kept beside the cache; another number whenever matching changes."""
+
 _NUMBERS = "row numbers, because {}"
 
 _PAIRS_AT_ONCE = 2_000_000
@@ -127,7 +132,7 @@ class MatchedBarcodes:
         """Return the barcodes; row numbers, with a warning, when the match fails."""
         with self._lock:
             if self._found is None:
-                self._found = self._find()
+                self._found = self._recall()
             return self._found
 
     def tell(self, attrs: dict[Any, Any]) -> None:
@@ -140,7 +145,25 @@ class MatchedBarcodes:
         for attrs in self._told:
             attrs[LABELS] = outcome
 
-    def _find(self) -> npt.NDArray[np.object_]:
+    def _recall(self) -> npt.NDArray[np.object_]:
+        """Return the labels that were found at an earlier opening, else find and keep them."""
+        found = derived.recall(self._file.path, _KEPT)
+        if not (isinstance(found, str) or (isinstance(found, list) and len(found) == self.size)):
+            signature = Signature.of(Path(self._file.path))
+            found = self._find()
+            derived.keep(self._file.path, _KEPT, found, signature)
+        if isinstance(found, str):
+            self._settle(_NUMBERS.format(found))
+            warnings.warn(
+                f"{self._file.path}: the labels of 'sample' are row numbers, because {found}.", stacklevel=2
+            )
+            return np.arange(self.size).astype(object)
+        labels = np.empty(self.size, dtype=object)
+        labels[:] = found
+        return labels
+
+    def _find(self) -> list[str] | str:
+        """Match the rows; return their barcodes, or why that failed."""
         columns = raw_columns(self._filtered, self._raw)
         assert columns is not None
         assert self._raw.samples is not None
@@ -156,13 +179,7 @@ class MatchedBarcodes:
         ])  # fmt: skip
         precision = np.finfo(self._filtered.expression.dtype).eps if _is_float(self._filtered) else 0.0
         found = match_rows(filtered, counts, float(precision))
-        if isinstance(found, str):
-            self._settle(_NUMBERS.format(found))
-            warnings.warn(
-                f"{self._file.path}: the labels of 'sample' are row numbers, because {found}.", stacklevel=2
-            )
-            return np.arange(self.size).astype(object)
-        return self._raw.samples[found]
+        return found if isinstance(found, str) else [str(name) for name in self._raw.samples[found]]
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_lock": None}

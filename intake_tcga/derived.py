@@ -1,0 +1,77 @@
+"""Small results that cost a look into a whole file, kept so that the next opening has them at once.
+
+They lie in a cache's own folder, and hold as long as the file keeps its size, time and inode. They are a convenience:
+whatever is damaged, unwritable or gone is made anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from intake_tcga.cache_roots import writable_root
+from intake_tcga.stamps import Signature
+
+
+def recall(path: str | os.PathLike[str], what: str) -> Any:
+    """Return what was kept of a file, or None where nothing was, or the file has changed since.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what
+        Names the result, its version included.
+    """
+    signature = Signature.of(Path(path))
+    try:
+        kept = json.loads(_place(Path(path), what).read_bytes())
+        return kept["value"] if signature and kept["signature"] == _listed(signature) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def keep(path: str | os.PathLike[str], what: str, value: Any, signature: Signature | None) -> None:
+    """Keep a result of a file.
+
+    Parameters
+    ----------
+    path, what
+        As for :func:`recall`.
+    value
+        Anything that JSON holds.
+    signature
+        Of the file before the result was made: of a file that changed meanwhile, nothing is kept.
+    """
+    if signature is None or signature != Signature.of(Path(path)):
+        return
+    place = _place(Path(path), what)
+    fresh = place.with_name(f"{secrets.token_hex(6)}.new")
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(json.dumps({"signature": _listed(signature), "value": value}))
+        fresh.replace(place)
+
+
+def _place(path: Path, what: str) -> Path:
+    """Return where a result is kept: in the cache that the file is in, else in the user's."""
+    path = path.absolute()
+    state = next((folder / ".intake-tcga" for folder in path.parents if _is_cache(folder)), None)
+    if state is None:
+        state = writable_root() / ".intake-tcga"
+    key = hashlib.sha256(f"{what}\0{path}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return state / "derived" / f"{key}.json"
+
+
+def _is_cache(folder: Path) -> bool:
+    state = folder / ".intake-tcga"
+    return state.is_dir() and os.access(state, os.W_OK)
+
+
+def _listed(signature: Signature) -> list[int]:
+    return [signature.size, signature.mtime_ns, signature.inode]
