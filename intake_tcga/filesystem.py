@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, BinaryIO, ClassVar
 from urllib.parse import unquote, urlsplit
 
 from fsspec.implementations.chained import ChainedFileSystem
+from fsspec.registry import available_protocols
 
 from intake_tcga.cache import VerifiedFileCache
 from intake_tcga.cache_plan import Verify
@@ -16,6 +18,23 @@ from intake_tcga.digest import Digest
 from intake_tcga.errors import OptionError
 from intake_tcga.remote import RemoteFile, name_problem
 from intake_tcga.stamps import url_key
+
+_OPTIONS = ("digest", "size", "name", "version", "cache_storage", "verify", "offline", "progress")
+_OPTIONS_OF_FSSPEC = {
+    "add_aliases",
+    "add_docs",
+    "asynchronous",
+    "batch_size",
+    "callback",
+    "listings_expiry_time",
+    "loop",
+    "max_paths",
+    "remote_options",
+    "remote_protocol",
+    "skip_instance_cache",
+    "use_listings_cache",
+}
+"""What fsspec's base classes take, and its chains hand to every link."""
 
 
 class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
@@ -38,10 +57,17 @@ class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
         The cache's folder, or read-only folders followed by the writable one. None: as the environment says.
     verify : {"stamp", "always"}
         Hash a cached file when it changed since it was verified, or at every opening.
-    offline : bool, optional
+    offline : bool or str, optional
         Never use a socket.
     progress : bool, optional
         Show a bar while downloading; None shows it on a terminal or in a notebook.
+    **kwargs
+        Options of fsspec's own base classes, and options keyed by another protocol.
+
+    Raises
+    ------
+    OptionError
+        No option has that name; the message lists those there are. A misspelt ``digest`` must not go unnoticed.
 
     Examples
     --------
@@ -72,10 +98,11 @@ class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
         version: str | None = None,
         cache_storage: str | Sequence[str] | None = None,
         verify: Verify = "stamp",
-        offline: bool | None = None,
+        offline: bool | str | None = None,
         progress: bool | None = None,
         **kwargs: Any,
     ) -> None:
+        _check_names(kwargs)
         super().__init__(**kwargs)
         if target_protocol is None:
             raise OptionError(
@@ -179,6 +206,19 @@ class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
             if inner is None:
                 return "::".join(links), keyed
             protocol, options, link = inner, dict(inner_options or {}), inner_link or link
+
+
+def _check_names(options: Mapping[str, Any]) -> None:
+    """Refuse options that nobody reads."""
+    for name, value in options.items():
+        # fsspec hands options keyed by protocols that are not in the chain to its first link.
+        if name in _OPTIONS_OF_FSSPEC or (isinstance(value, Mapping) and name in available_protocols()):
+            continue
+        near = difflib.get_close_matches(name, _OPTIONS, n=1)
+        raise OptionError(
+            f"tcgacache has no option {name!r}{f'; did you mean {near[0]!r}?' if near else '.'} "
+            f"Its options are {', '.join(_OPTIONS)}; those of the protocol underneath are keyed by its name."
+        )
 
 
 def _with_protocol(protocol: str, path: str) -> str:

@@ -107,6 +107,23 @@ def test_options_reach_the_store(server, options, tmp_path):
     assert len(server.requests) == 1
 
 
+def test_an_unknown_option_is_refused(server, options):
+    wrong = {"digst": DIGEST, "cache_storage": options["cache_storage"]}
+    with pytest.raises(
+        OptionError, match=r"'digst'; did you mean 'digest'\? .* digest, size, name, .*progress"
+    ):
+        fsspec.open_local(chained(server), tcgacache=wrong)
+    assert not server.requests
+    of_fsspec = {
+        "skip_instance_cache": True,
+        "use_listings_cache": False,
+        "listings_expiry_time": 1,
+        "loop": None,
+    }
+    assert fsspec.open_local(chained(server), tcgacache=options | of_fsspec)
+    assert fsspec.open_local(chained(server), tcgacache=options, s3={"anon": True}, http={})
+
+
 def test_options_of_the_protocol_underneath(server, options):
     fsspec.open_local(chained(server), tcgacache=options, http={"headers": {"X-Key": "k"}})
     assert server.requests[0].headers["x-key"] == "k"
