@@ -63,8 +63,8 @@ class VerifiedFileCache:
         is one.
     verify : {"stamp", "always"}
         Hash a file again only when its size, time or inode changed since it was verified, or at every fetch.
-    offline : bool, optional
-        Never use a socket. None: as ``INTAKE_TCGA_OFFLINE`` says.
+    offline : bool or str, optional
+        Never use a socket; also in words (``"true"``, ``"0"``, ``"off"``, …). None: as ``INTAKE_TCGA_OFFLINE`` says.
     budget : Budget, optional
         Limits of a download.
     progress : bool, optional
@@ -105,7 +105,7 @@ class VerifiedFileCache:
         *,
         read_only: Sequence[str | os.PathLike[str]] | None = None,
         verify: Verify = "stamp",
-        offline: bool | None = None,
+        offline: bool | str | None = None,
         budget: Budget | None = None,
         progress: bool | None = None,
     ) -> None:
@@ -206,7 +206,8 @@ class VerifiedFileCache:
         Raises
         ------
         TransferError
-            Some could not be fetched; the message names each with its reason. The first reason is its cause.
+            Some could not be fetched; the message names each with its reason. The first reason is its cause. The
+            failure of an only file is raised as :meth:`fetch` would.
         """
         wanted = list(dict.fromkeys(files))
         missing = [file for file in wanted if force or self.find(file) is None]
@@ -450,9 +451,15 @@ def _all_or_one_error(tasks: Mapping[RemoteFile, Future[Path]], root: Path) -> d
     failures = {file: error for file, task in tasks.items() if (error := task.exception()) is not None}
     if not failures:
         return {file: task.result() for file, task in tasks.items()}
-    reasons = "\n".join(f"- {file.name}: {error}" for file, error in failures.items())
+    if len(tasks) == 1:
+        raise next(iter(failures.values()))
+    reasons = "\n".join(f"- {_named(file.name, str(error))}" for file, error in failures.items())
     kinds = {type(error) for error in failures.values()}
     kind = kinds.pop() if len(kinds) == 1 else TransferError
     raise (kind if issubclass(kind, TransferError) else TransferError)(
         f"{len(failures)} of {len(tasks)} files could not be fetched; the others are in {root}:\n{reasons}"
     ) from next(iter(failures.values()))
+
+
+def _named(name: str, reason: str) -> str:
+    return reason if reason.startswith(name) else f"{name}: {reason}"

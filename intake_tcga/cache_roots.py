@@ -6,6 +6,11 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from intake_tcga.errors import OptionError
+
+_YES = ("1", "true", "yes", "y", "on")
+_NO = ("0", "false", "no", "n", "off", "")
+
 
 def writable_root(root: str | os.PathLike[str] | None = None) -> Path:
     """Return the folder that downloads go to: ``root``, ``INTAKE_TCGA_CACHE_DIR``, or the platform's cache folder."""
@@ -33,11 +38,29 @@ def read_only_roots(roots: Sequence[str | os.PathLike[str]] | None, writable: Pa
     return tuple(dict.fromkeys(root for root in found if root != writable))
 
 
-def is_offline(offline: bool | None) -> bool:
-    """Return whether sockets are forbidden: as told, or as ``INTAKE_TCGA_OFFLINE`` says."""
-    if offline is not None:
-        return offline
-    return os.environ.get("INTAKE_TCGA_OFFLINE", "").strip().lower() in {"1", "true", "yes", "on"}
+def is_offline(offline: bool | str | None) -> bool:
+    """Return whether sockets are forbidden: as told, or as ``INTAKE_TCGA_OFFLINE`` says.
+
+    Words count as in a shell or a YAML template; one that says neither is an OptionError, since to guess wrong would
+    open a socket where none may be.
+
+    Examples
+    --------
+    >>> is_offline(True), is_offline("False"), is_offline("yes")
+    (True, False, True)
+    """
+    if offline is None:
+        given = os.environ.get("INTAKE_TCGA_OFFLINE", "")
+        name = f"INTAKE_TCGA_OFFLINE={given}"
+    else:
+        given = str(offline)
+        name = f"offline={offline!r}"
+    word = given.strip().lower()
+    if word not in {*_YES, *_NO}:
+        raise OptionError(
+            f"{name} says neither yes nor no; use one of {', '.join(_YES)}, or of {', '.join(filter(None, _NO))}."
+        )
+    return word in _YES
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:

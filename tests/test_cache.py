@@ -453,6 +453,25 @@ def test_the_environment_names_the_folders(tmp_path, monkeypatch):
 # ── folders that cannot be used ──
 
 
+@pytest.mark.parametrize("word", ["1", "true", "YES", "y", " on ", "0", "False", "no", "N", "off", ""])
+def test_offline_in_words(monkeypatch, word):
+    forbidden = word.strip().lower() in {"1", "true", "yes", "y", "on"}
+    assert VerifiedFileCache(offline=word).offline is forbidden
+    monkeypatch.setenv("INTAKE_TCGA_OFFLINE", word)
+    assert VerifiedFileCache().offline is forbidden
+    assert VerifiedFileCache(offline=False).offline is False
+    assert VerifiedFileCache(offline=True).offline is True
+
+
+@pytest.mark.parametrize("word", ["2", "maybe"])
+def test_offline_in_a_word_that_says_neither(monkeypatch, word):
+    with pytest.raises(OptionError, match=rf"offline='{word}'.*true.*false"):
+        VerifiedFileCache(offline=word)
+    monkeypatch.setenv("INTAKE_TCGA_OFFLINE", word)
+    with pytest.raises(OptionError, match=rf"INTAKE_TCGA_OFFLINE={word} .*true.*false"):
+        VerifiedFileCache()
+
+
 def test_no_space_is_noticed_before_the_download(server, cache, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 10, 1000))
     with pytest.raises(CacheError, match=r"1,000 bytes free, and a\.h5 needs 300,000") as caught:
@@ -1065,8 +1084,18 @@ def test_prefetch_keeps_what_succeeds_and_reports_all_failures_together(server, 
     assert "404" in message
     assert "- wrong.h5: " in message
     assert cache.find(good)
-    with pytest.raises(RemoteNotFoundError, match="1 of 1"):
+    with pytest.raises(RemoteNotFoundError) as alone:
         cache.prefetch([missing])
+    assert str(alone.value) == f"{missing.shown_url} does not exist (HTTP 404); check its name."
+
+
+def test_prefetch_names_each_file_once(cache):
+    forbidden = VerifiedFileCache(cache.root, read_only=[], offline=True)
+    files = [RemoteFile(f"https://host/{name}", name, digest=SHA256) for name in ("a.h5", "b.h5")]
+    with pytest.raises(OfflineError) as caught:
+        forbidden.prefetch(files)
+    assert "\n- a.h5 is not in" in str(caught.value)
+    assert str(caught.value).count("a.h5") == 1
 
 
 @posix_only
