@@ -52,13 +52,13 @@ class CohortAccessor:
         """The off-augmentations in this Dataset; none in miRNA cohorts."""
         return tuple(labels_of(self._dataset, "augmentation"))
 
-    def real(self, normalization: str = "DESeq") -> tuple[pd.DataFrame, pd.Series[Any] | None]:
+    def real(self, normalization: str | None = None) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
         """Read the measured samples of one normalization.
 
         Parameters
         ----------
         normalization
-            One of :attr:`NORMALIZATIONS`.
+            One of :attr:`NORMALIZATIONS`; by default ``DESeq``, or the first where there is none.
 
         Returns
         -------
@@ -76,18 +76,18 @@ class CohortAccessor:
         return subsets.real_pair(self._dataset, normalization)
 
     def synth(
-        self, normalization: str = "DESeq", model: str | None = None, off_aug: str | None = None
+        self, normalization: str | None = None, model: str | None = None, off_aug: str | None = None
     ) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
         """Read the samples that one model generated; only that model's matrix is read.
 
         Parameters
         ----------
         normalization
-            One of :attr:`NORMALIZATIONS`.
+            One of :attr:`NORMALIZATIONS`; by default ``DESeq``, or the first where there is none.
         model
             One of :attr:`MODELS`; by default ``CVAE1_5``, or the one of the lowest ``kl_weight``.
         off_aug
-            One of :attr:`AUGMENTATIONS`, for RNA-seq cohorts; by default ``none``.
+            One of :attr:`AUGMENTATIONS`, for RNA-seq cohorts; by default ``none``, or the first.
 
         Returns
         -------

@@ -13,23 +13,25 @@ from intake_tcga.cohorts.dataset import ALIGNED
 from intake_tcga.cohorts.selection import labels_of, select
 from intake_tcga.errors import OptionError
 
+_DEFAULT_NORMALIZATION = "DESeq"
 _DEFAULT_MODEL = "CVAE1_5"
 
 
-def real_pair(ds: xr.Dataset, normalization: str = "DESeq") -> tuple[pd.DataFrame, pd.Series[Any] | None]:
+def real_pair(ds: xr.Dataset, normalization: str | None = None) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
     """Read the measured samples of one normalization; see :meth:`~intake_tcga.cohorts.accessor.CohortAccessor.real`."""
     _require(ds, "real")
-    return _pair(_narrow(ds, normalization=normalization), "real", "sample", "group")
+    chosen = normalization or default_normalization(ds)
+    return _pair(_narrow(ds, normalization=chosen), "real", "sample", "group")
 
 
 def synthetic_pair(
-    ds: xr.Dataset, normalization: str = "DESeq", model: str | None = None, off_aug: str | None = None
+    ds: xr.Dataset, normalization: str | None = None, model: str | None = None, off_aug: str | None = None
 ) -> tuple[pd.DataFrame, pd.Series[Any] | None]:
     """Read the samples that one model generated; see :meth:`~intake_tcga.cohorts.accessor.CohortAccessor.synth`."""
     _require(ds, "synthetic")
     narrowed = _narrow(
         ds,
-        normalization=normalization,
+        normalization=normalization or default_normalization(ds),
         model=model or default_model(ds),
         off_aug=off_aug or default_augmentation(ds),
     )
@@ -53,11 +55,20 @@ def subset_metadata(
         off_aug = off_aug or default_augmentation(ds)
     narrowed = select(ds, normalization=normalization, model=model, off_aug=off_aug)
     for coord in narrowed.coords.values():
-        if coord.attrs.get(attributes.ORIGIN) == part and not coord.ndim and not pd.isna(coord.item()):
-            metadata[coord.attrs[attributes.NAME]] = coord.item()
+        if coord.attrs.get(attributes.ORIGIN) != part or coord.ndim:
+            continue
+        value = coord.values.item()  # by way of values, since dask arrays have no item()
+        if not pd.isna(value):
+            metadata[coord.attrs[attributes.NAME]] = value
     if normalization is not None:
         metadata.setdefault("normalization", normalization)
     return metadata
+
+
+def default_normalization(ds: xr.Dataset) -> str | None:
+    """Return ``DESeq`` where it exists, else the first that there is."""
+    names = labels_of(ds, "normalization")
+    return _DEFAULT_NORMALIZATION if _DEFAULT_NORMALIZATION in names else next(iter(names), None)
 
 
 def default_model(ds: xr.Dataset) -> str | None:

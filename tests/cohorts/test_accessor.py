@@ -3,6 +3,7 @@
 import h5py
 import numpy as np
 import pytest
+import xarray as xr
 from cohort_files import barcodes, write_mirna, write_rnaseq
 
 import intake_tcga.cohorts.accessor  # noqa: F401
@@ -76,7 +77,22 @@ def test_on_a_narrowed_dataset(mirna):
         narrowed.tcga.synth("TC", "CVAE1_20")[0], file["synthetic/TC/CVAE1_20/expression"]
     )
     with pytest.raises(OptionError, match="choose from TC"):
-        narrowed.tcga.real()
+        narrowed.tcga.real("DESeq")
+
+
+def test_defaults_are_among_what_a_narrowed_dataset_has(mirna, rnaseq):
+    ds, file = mirna
+    one = ds.sel(normalization="TC", model="CVAE1_20")
+    np.testing.assert_array_equal(one.tcga.real()[0], file["processed/TC/expression"])
+    np.testing.assert_array_equal(one.tcga.synth()[0], file["synthetic/TC/CVAE1_20/expression"])
+    some = ds.sel(normalization=["TC", "raw_norm"], model=["CVAE1_20", "CVAE1_10"])
+    np.testing.assert_array_equal(some.tcga.real()[0], file["processed/TC/expression"])
+    np.testing.assert_array_equal(some.tcga.synth()[0], file["synthetic/TC/CVAE1_10/expression"])
+    bare = ds.sel(normalization="TC", model="CVAE1_20", drop=True)
+    np.testing.assert_array_equal(bare.tcga.synth()[0], file["synthetic/TC/CVAE1_20/expression"])
+    ds, file = rnaseq
+    one = ds.sel(normalization="TC", model="CVAE1-100", augmentation="AE_head")
+    np.testing.assert_array_equal(one.tcga.synth()[0], file["synthetic/TC/AE_head/CVAE1-100/expression"])
 
 
 def test_wrong_options_list_the_right_ones(mirna):
@@ -111,3 +127,15 @@ def test_metadata_is_inherited(mirna, rnaseq):
     assert ds.tcga.metadata("TC", "CVAE1-50", "AE_head") == expected
     assert ds.tcga.metadata("TC", "CVAE1-50")["off_aug"] == "none"
     assert ds.tcga.metadata("TC")["n_train"] == file["processed/TC"].attrs["n_train"]
+
+
+def test_metadata_over_dask_arrays(mirna, tmp_path):
+    ds, file = mirna
+    ds.to_netcdf(tmp_path / "saved.nc")
+    chunked = xr.open_dataset(tmp_path / "saved.nc", chunks={})
+    assert chunked["kl_weight"].chunks is not None
+    found = chunked.tcga.metadata("TC", "CVAE1_10")
+    assert found["kl_weight"] == file["synthetic/TC/CVAE1_10"].attrs["kl_weight"]
+    assert set(found) == set(ds.tcga.metadata("TC", "CVAE1_10"))
+    np.testing.assert_array_equal(chunked.tcga.synth()[0], file["synthetic/DESeq/CVAE1_5/expression"])
+    chunked.close()
