@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -14,10 +16,12 @@ import click
 
 from intake_tcga._version import __version__
 from intake_tcga.cohorts.collection import CohortCollection
-from intake_tcga.errors import IntakeTcgaError, OptionError
+from intake_tcga.errors import IntakeTcgaError, IntegrityError, NameNotFoundError, OptionError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from intake_tcga.cache import VerifiedFileCache
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -42,6 +46,10 @@ class _Commands(click.Group):
         return list(self.commands)  # in the order of a day's work, not of the alphabet
 
     def invoke(self, ctx: click.Context) -> Any:
+        warnings.showwarning = _show_warning
+        logging.getLogger("intake_tcga").addHandler(
+            logging.NullHandler()
+        )  # what matters is said by the commands
         try:
             return super().invoke(ctx)
         except OptionError as error:
@@ -52,6 +60,16 @@ class _Commands(click.Group):
             # `intake-tcga list | head`: the reader has what it wanted. Python would complain again at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(0)
+        except OSError as error:
+            raise click.ClickException(f"The output cannot be written: {error.strerror or error}.") from error
+        except KeyboardInterrupt as error:
+            raise click.ClickException(
+                "Interrupted; the same command goes on with what was downloaded."
+            ) from error
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    click.echo(f"Warning: {message}", err=True)
 
 
 @click.group(
@@ -220,7 +238,7 @@ def fetch(
     What is in the cache already is not downloaded again.
     """
     if bool(names) == everything:
-        raise click.UsageError("Name the cohorts to fetch, or give --all.")
+        raise click.UsageError("Name the cohorts to fetch, or give --all; not both.")
     paths = collection.prefetch(None if everything else names, threads=threads, force=force)
     rows = [{"cohort": name, "path": str(path)} for name, path in paths.items()]
     _print_json(rows) if as_json else _print_rows(rows)
@@ -242,15 +260,44 @@ def path(collection: CohortCollection, name: str) -> None:
 @_collection_options
 @_json_option
 def verify(collection: CohortCollection, names: Sequence[str], as_json: bool) -> None:
-    """Hash cached files now (all by default).
+    """Hash cached files now.
 
-    Exit status 1 if one is wrong. No network.
+    Those of cohorts NAMES, or of a whole manifest; without either, everything in the cache, with no network. Exit
+    status 1 if one is wrong.
     """
-    outcomes = collection.verify_files(names or None)
-    rows = [{"cohort": name, "outcome": outcome} for name, outcome in outcomes.items()]
+    if names or collection.urlpath or collection.modality:
+        outcomes = collection.verify_files(names or None)
+    else:
+        outcomes = _verified_cache(collection.cache)
+    rows = [
+        {
+            "file": name,
+            "status": outcome if outcome in _FINE else "damaged",
+            "problem": "" if outcome in _FINE else outcome,
+        }
+        for name, outcome in outcomes.items()
+    ]
     _print_json(rows) if as_json else _print_rows(rows)
-    if any(outcome not in ("verified", "not cached") for outcome in outcomes.values()):
+    if any(outcome not in _FINE for outcome in outcomes.values()):
         sys.exit(1)
+
+
+_FINE = ("verified", "not cached")
+
+
+def _verified_cache(store: VerifiedFileCache) -> dict[str, str]:
+    """Hash every file that the cache knows of, whichever manifest it is from."""
+    from intake_tcga.remote import RemoteFile
+
+    outcomes = {}
+    for kept in store.info():
+        file = RemoteFile(kept.url, kept.name, kept.collection, kept.version, digest=kept.digest)
+        try:
+            store.verify(file)
+            outcomes[f"{file.folder}/{file.name}"] = "verified"
+        except IntegrityError as error:
+            outcomes[f"{file.folder}/{file.name}"] = str(error)
+    return outcomes
 
 
 @main.command()
@@ -270,7 +317,7 @@ def cache(cache_dir: str | None, as_json: bool) -> None:
         {
             "file": f"{entry.version}/{entry.name}",
             "bytes": entry.size,
-            "verified": entry.verified_at,
+            "verified": entry.verified_at or "not since it changed",
             "digest": str(entry.digest),
             "path": str(entry.path),
         }
@@ -291,7 +338,7 @@ def cache(cache_dir: str | None, as_json: bool) -> None:
 @main.command()
 @click.option("--cache-dir", metavar="DIR", help="The cache's folder.")
 @click.option("--manifest-version", metavar="V", help="Only files of this manifest version.")
-@click.option("--name", metavar="FILE", help="Only the file of this name, e.g. BRCA_….h5.")
+@click.option("--name", metavar="NAME", help="Only this cohort or file.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @_json_option
 def clear(
@@ -306,11 +353,23 @@ def clear(
     store = VerifiedFileCache(cache_dir)
     if not yes:
         click.confirm(f"Remove files that were downloaded to {store.root}?", abort=True, err=True)
-    removed = [str(gone) for gone in store.clear(version=manifest_version, name=name)]
+    files = [None] if name is None else _files_named(store, name)
+    removed = [str(gone) for file in files for gone in store.clear(version=manifest_version, name=file)]
     if as_json:
         _print_json(removed)
     else:
         click.echo("\n".join([*removed, f"{len(removed)} files removed from {store.root}"]))
+
+
+def _files_named(store: VerifiedFileCache, name: str) -> list[str]:
+    """Return the cached files that a file name, a cohort's full name or its code means."""
+    there = sorted({kept.name for kept in store.info()})
+    found = [file for file in there if name in {file, Path(file).stem, Path(file).stem.partition("_")[0]}]
+    if not found:
+        raise NameNotFoundError(
+            f"Nothing named {name!r} is in {store.root}; it has {', '.join(there) or 'no files'}."
+        )
+    return found
 
 
 @main.command()
@@ -327,6 +386,7 @@ def catalog(collection: CohortCollection, output: str | None, entries: bool) -> 
     from intake_tcga.cohorts.bundles import BUNDLES
     from intake_tcga.cohorts.locations import absolute_url
     from intake_tcga.drivers import CohortCatalog
+    from intake_tcga.remote import without_credentials
 
     place = collection.urlpath or collection.modality or "mirna"
     cat = CohortCatalog(
@@ -337,7 +397,10 @@ def catalog(collection: CohortCollection, output: str | None, entries: bool) -> 
         offline=collection.offline,
         cache_storage=collection.cache_storage,
         name=collection.manifest.modality,
+        description=f"{len(collection.manifest.cohorts)} cohorts, manifest version {collection.manifest.version}",
     )
+    if without_credentials(collection.storage_options) != dict(collection.storage_options):
+        click.echo("Credentials were left out; write them as {{ env(NAME) }}.", err=True)
     text = cat.serialize() if entries else cat.yaml()
     if output is None:
         click.echo(text, nl=False)
@@ -378,9 +441,9 @@ def demo(output: str, cache_dir: str | None) -> None:
     axes = plot_pca(dataset.sel(normalization="TC", model="CVAE1_5"))
     try:
         cast("Figure", axes.get_figure(root=True)).savefig(output, dpi=150)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # no such folder, no such format
         raise click.ClickException(
-            f"{output} cannot be written: {error.strerror}; choose another --output."
+            f"{output} cannot be written: {error}; choose another --output."
         ) from error
     click.echo(f"file      {sample.fetch('PRAD')}\npicture   {output}")
 
@@ -413,7 +476,7 @@ def _print_cohorts(collection: CohortCollection, names: Sequence[str], as_json: 
 def _print_rows(rows: Sequence[Mapping[str, object]]) -> None:
     """Print a table on a terminal, tab-separated lines into a pipe."""
     if not rows:
-        click.echo("nothing", err=True)
+        click.echo("There is nothing to show.", err=True)
         return
     if not _is_terminal():
         click.echo(
@@ -432,7 +495,7 @@ def _print_rows(rows: Sequence[Mapping[str, object]]) -> None:
 
 
 def _is_terminal() -> bool:
-    return sys.stdout.isatty()
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _print_json(value: object) -> None:
@@ -470,13 +533,15 @@ def _facets(texts: Sequence[str]) -> dict[str, Any]:
             )
         name, operator, value = match.groups()
         if operator == "=":
-            facets.setdefault(name, []).append(_number(value))
+            facets.setdefault(name, []).append(_value(value))
         else:
             facets[name] = _both(facets.get(name), _comparison(operator, value))
     return facets
 
 
-def _number(text: str) -> int | str:
+def _value(text: str) -> bool | int | str:
+    if text.lower() in {"yes", "true", "no", "false"}:
+        return text.lower() in {"yes", "true"}
     return int(text) if re.fullmatch(r"-?\d+", text) else text
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 import yaml
@@ -29,6 +30,7 @@ def run(manifest, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def run(*words, status=0, with_manifest=True):
+        with_manifest = with_manifest and "-m" not in words and words[0] != "demo"
         words = [*words, "-m", manifest.as_uri()] if with_manifest else words
         result = CliRunner().invoke(main, words)
         assert result.exit_code == status, result.output
@@ -73,14 +75,14 @@ def test_fetch_path_verify_cache_clear(run, cache_dir):
     fetched = json.loads(run("fetch", "--all", "--json", "-q").stdout)
     assert [row["cohort"] for row in fetched] == ["BRCA", "OV"]
     assert run("path", "OV").stdout.strip() == fetched[1]["path"]
-    assert [row["outcome"] for row in json.loads(run("verify", "--json").stdout)] == ["verified"] * 2
+    assert [row["status"] for row in json.loads(run("verify", "--json").stdout)] == ["verified"] * 2
     kept = json.loads(run("cache", "--json", with_manifest=False).stdout)
     assert kept["cache_dir"] == str(cache_dir)
     assert len(kept["files"]) == 2
     removed = json.loads(run("clear", "--yes", "--json", "--name", "OV_grade.h5", with_manifest=False).stdout)
     assert removed == [fetched[1]["path"]]
     assert not os.path.exists(removed[0])
-    assert json.loads(run("verify", "OV", "--json").stdout)[0]["outcome"] == "not cached"
+    assert json.loads(run("verify", "OV", "--json").stdout)[0]["status"] == "not cached"
 
 
 def test_verify_finds_damage(run):
@@ -90,6 +92,52 @@ def test_verify_finds_damage(run):
         file.write(b"damage")
     result = run("verify", status=1)
     assert "sha256" in result.stdout
+
+
+def test_verify_without_a_manifest_hashes_what_is_cached(run, manifest):
+    run("fetch", "--all", "-q")
+    manifest.unlink()
+    rows = json.loads(run("verify", "--json", with_manifest=False).stdout)
+    assert [row["status"] for row in rows] == ["verified"] * 2
+    path = json.loads(run("cache", "--json", with_manifest=False).stdout)["files"][0]["path"]
+    with open(path, "r+b") as file:
+        file.seek(5000)
+        file.write(b"damage")
+    rows = json.loads(run("verify", "--json", with_manifest=False, status=1).stdout)
+    assert [row["status"] for row in rows] == ["damaged", "verified"]
+    assert "sha256" in rows[0]["problem"]
+
+
+def test_clear_takes_what_other_commands_take(run):
+    run("fetch", "--all", "-q")
+    assert "BRCA_er_status.h5" in run("clear", "--name", "KIRC", "-y", with_manifest=False, status=1).stderr
+    assert len(json.loads(run("clear", "--name", "OV", "-y", "--json", with_manifest=False).stdout)) == 1
+
+
+def test_all_unknown_cohorts_are_named(run):
+    shown = run("fetch", "BRCA", "XX", "YY", status=1).stderr
+    assert "XX" in shown
+    assert "YY" in shown
+
+
+def test_a_warning_is_a_sentence(run, monkeypatch):
+    from intake_tcga.cohorts import collection
+
+    load = collection.load_manifest
+
+    def load_with_warning(*args, **kwargs):
+        warnings.warn("an old copy is used", stacklevel=2)
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(collection, "load_manifest", load_with_warning)
+    assert run("list").stderr == "Warning: an old copy is used\n"
+
+
+def test_cached_is_a_facet(run):
+    run("fetch", "OV", "-q")
+    assert [row["name"] for row in json.loads(run("search", "-w", "cached=yes", "--json").stdout)] == [
+        "OV_grade"
+    ]
 
 
 def test_clear_asks_first(run):
@@ -133,6 +181,8 @@ def test_demo_without_matplotlib_says_how_to_install_it(run, monkeypatch):
         (["search", "-w", "n_samples>many"], 2, "many"),
         (["search", "(", "--regex"], 2, "regular expression"),
         (["fetch"], 2, "--all"),
+        (["list", "-m", ""], 2, "empty"),
+        (["demo", "-o", "picture.xyz"], 1, "--output"),
         (["list", "--storage-options", "{"], 2, "JSON"),
         (["list", "--storage-options", "[]"], 2, "JSON object"),
         (["list", "--modality", "rnaseq"], 1, "rnaseq"),
@@ -164,6 +214,14 @@ def test_a_closed_pipe_is_no_error(manifest):
         ["bash", "-c", f"set -o pipefail; {command}"], capture_output=True, text=True, check=False
     )
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("redirection", "status"), [("> /dev/full", 1), (">&-", 0)])
+def test_output_that_goes_nowhere_is_no_traceback(manifest, redirection, status):
+    command = f"{sys.executable} -m intake_tcga list -m {manifest.as_uri()} {redirection}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert done.returncode == status
 
 
 def test_tables_on_a_terminal(run, monkeypatch):

@@ -345,6 +345,27 @@ class TestTraps:
         nested = cat if "a" in list(cat) else cat["one"]
         assert "BRCA" in nested["a"]
 
+    def test_an_unset_environment_variable_is_said(self, tmp_path):
+        path = write_catalog(tmp_path / "c.yaml", mirna={"urlpath": "{{ env(SURELY_NOT_SET) }}"})
+        with pytest.raises(OptionError, match="environment variable"):
+            intake.open_catalog(path).mirna  # noqa: B018
+
+    def test_options_that_do_not_exist(self, bundle, cat):
+        with pytest.raises(OptionError, match="did you mean 'offline'"):
+            intake.open_tcga(bundle, ofline=True)
+        with pytest.raises(OptionError, match="did you mean 'normalization'"):
+            cat.BRCA(normalisation="TC")
+        with pytest.raises(OptionError, match="mapping"):
+            intake.open_tcga(bundle, storage_options="anon")
+
+    def test_a_folder_is_no_manifest(self, tmp_path):
+        with pytest.raises(OptionError, match=r"manifest\.json"):
+            list(intake.open_tcga(str(tmp_path)))
+
+    def test_repr_counts_what_it_shows(self, cat):
+        assert repr(cat.search("breast")).startswith("<tcga catalog: 1 cohort chosen from file:")
+        assert "3 cohorts" in repr(cat)
+
 
 class TestPickles:
     def test_source(self, cat):

@@ -41,7 +41,7 @@ def list_cohorts(
     >>> list_cohorts(manifest=sample_manifest, short=False)
     ['PRAD_sample_type']
     """
-    return CohortCollection(urlpath=manifest, modality=modality, **options).names(short=short)
+    return CohortCollection.of(urlpath=manifest, modality=modality, **options).names(short=short)
 
 
 def open_cohort(
@@ -97,7 +97,7 @@ def open_cohort(
     >>> ds["real"].dims
     ('sample', 'feature')
     """
-    collection = CohortCollection(urlpath=manifest, modality=modality, **options)
+    collection = CohortCollection.of(urlpath=manifest, modality=modality, **options)
     return collection.open(
         name, normalization=normalization, model=model, off_aug=off_aug, chunks=chunks, force=force
     )
@@ -120,7 +120,7 @@ def open_cohort_tree(
     >>> list(tree["processed"].children)
     ['DESeq', 'TC', 'raw_norm']
     """
-    return CohortCollection(urlpath=manifest, modality=modality, **options).open_tree(
+    return CohortCollection.of(urlpath=manifest, modality=modality, **options).open_tree(
         name, chunks=chunks, force=force
     )
 
@@ -162,7 +162,7 @@ def cohort_table(*, modality: str | None = None, manifest: str | None = None, **
     >>> cohort_table(manifest=sample_manifest)["cancer_name"].tolist()
     ['Prostate Adenocarcinoma']
     """
-    return CohortCollection(urlpath=manifest, modality=modality, **options).table()
+    return CohortCollection.of(urlpath=manifest, modality=modality, **options).table()
 
 
 def cohort_path(
@@ -182,7 +182,7 @@ def cohort_path(
     >>> cohort_path("PRAD", manifest=sample_manifest).name
     'PRAD_sample_type.h5'
     """
-    return CohortCollection(urlpath=manifest, modality=modality, **options).fetch(name, force=force)
+    return CohortCollection.of(urlpath=manifest, modality=modality, **options).fetch(name, force=force)
 
 
 def prefetch(
@@ -209,5 +209,5 @@ def prefetch(
     >>> list(prefetch(manifest=sample_manifest))
     ['PRAD']
     """
-    collection = CohortCollection(urlpath=manifest, modality=modality, **options)
+    collection = CohortCollection.of(urlpath=manifest, modality=modality, **options)
     return collection.prefetch(names, threads=threads, force=force)

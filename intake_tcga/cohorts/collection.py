@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,7 @@ from intake_tcga.errors import (
     IntakeTcgaError,
     IntegrityError,
     NameNotFoundError,
+    OptionError,
     UnsupportedVersionError,
 )
 from intake_tcga.remote import RemoteFile, redact
@@ -74,6 +76,29 @@ class CohortCollection:
     progress: bool | None = None
     """Show progress bars; None shows them on a terminal or in a notebook."""
 
+    def __post_init__(self) -> None:
+        if self.urlpath is not None and not str(self.urlpath).strip():
+            raise OptionError(
+                "urlpath is empty: give mirna, rnaseq or the URL of a manifest. "
+                "(In a catalog, is the environment variable set that it is read from?)"
+            )
+        if not isinstance(self.storage_options, Mapping):
+            raise OptionError(
+                f"storage_options must be a mapping of fsspec's options, not a {type(self.storage_options).__name__}."
+            )
+
+    @classmethod
+    def of(cls, **options: Any) -> CohortCollection:
+        """Make a collection; an option that does not exist is an error that names those that do."""
+        known = [field.name for field in fields(cls)]
+        if unknown := [name for name in options if name not in known]:
+            near = difflib.get_close_matches(
+                unknown[0], [*known, "normalization", "model", "off_aug", "chunks"], n=1
+            )
+            hint = f"; did you mean {near[0]!r}?" if near else "."
+            raise OptionError(f"There is no option {unknown[0]!r}{hint} There are: {', '.join(known)}.")
+        return cls(**options)
+
     @cached_property
     def cache(self) -> VerifiedFileCache:
         """The verified cache under this collection."""
@@ -104,6 +129,10 @@ class CohortCollection:
 
     def load(self, *, refresh: bool = False) -> Manifest:
         """Read the manifest anew; ``refresh=True`` asks the server even where a kept copy would do."""
+        if self.urlpath is not None and Path(self.urlpath).is_dir():
+            raise OptionError(
+                f"{self.urlpath} is a folder; give its manifest, e.g. {Path(self.urlpath) / 'manifest.json'}."
+            )
         return load_manifest(
             self.urlpath or self.modality or "mirna",
             modality=self.modality,
@@ -129,10 +158,15 @@ class CohortCollection:
     @property
     def summary(self) -> str:
         """One line that says which manifest this is, without credentials, and without reading it."""
-        place = redact(self.urlpath or self.modality or "mirna")
         if "manifest" not in self.__dict__:
-            return f"{place}, manifest not read yet"
-        return f"{place}, {len(self.manifest.cohorts)} cohorts, manifest version {self.manifest.version}"
+            return f"{self.place}, manifest not read yet"
+        count = len(self.manifest.cohorts)
+        return f"{self.place}, {count} cohort{'s' * (count != 1)}, manifest version {self.manifest.version}"
+
+    @property
+    def place(self) -> str:
+        """The bundle's name or the manifest's URL, without credentials."""
+        return redact(self.urlpath or self.modality or "mirna")
 
     def __repr__(self) -> str:
         return f"<CohortCollection of {self.summary}>"
@@ -187,12 +221,27 @@ class CohortCollection:
         dict
             Local path of each cohort, by the names that were given.
         """
-        wanted = list(dict.fromkeys(self.names() if names is None else names))
-        files = {name: self.remote_file(name) for name in wanted}
+        if isinstance(names, str):
+            names = [names]
+        files = self._remote_files(self.names() if names is None else names)
         paths = self.cache.prefetch(
             list(files.values()), storage_options=self.storage_options, threads=threads, force=force
         )
         return {name: paths[file] for name, file in files.items()}
+
+    def _remote_files(self, names: Sequence[str]) -> dict[str, RemoteFile]:
+        """Find the files of all names, and report all names that do not exist together."""
+        files, problems = {}, []
+        for name in dict.fromkeys(names):
+            try:
+                files[name] = self.remote_file(name)
+            except NameNotFoundError as error:
+                problems.append(error)
+        if len(problems) > 1:
+            raise NameNotFoundError("\n".join(map(str, problems)))
+        if problems:
+            raise problems[0]
+        return files
 
     def verify_files(self, names: Sequence[str] | None = None) -> dict[str, str]:
         """Hash the cached files now, whatever is remembered of them; no network.

@@ -32,4 +32,4 @@ def sample_collection(**options: Any) -> CohortCollection:
         Fields of :class:`~intake_tcga.cohorts.collection.CohortCollection`, e.g. ``cache_storage``.
     """
     manifest = catalogs_folder() / "sample" / "manifest.json"
-    return CohortCollection(**{"urlpath": manifest.as_uri(), "offline": True, **options})
+    return CohortCollection.of(**{"urlpath": manifest.as_uri(), "offline": True, **options})

@@ -326,11 +326,12 @@ def _equals(item: Any, wanted: Any) -> bool:
 def _distinct(column: pd.Series[Any]) -> list[Any]:
     import pandas as pd
 
-    items = [item for value in column for item in (value if isinstance(value, list) else [value])]
+    values = column.tolist()  # Python's own numbers, not numpy's
+    items = [item for value in values for item in (value if isinstance(value, list) else [value])]
     present = [item for item in items if isinstance(item, dict | list) or not pd.isna(item)]
     distinct = list(
         {repr(item): item for item in present}.values()
-    )  # a repr, since metadata may be unhashable
+    )  # a manifest's own fields may be unhashable
     try:
         return sorted(distinct)
     except TypeError:  # a manifest's own field, of mixed types

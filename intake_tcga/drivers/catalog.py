@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from intake.catalog.base import Catalog
 from intake.catalog.local import LocalCatalogEntry
 
+from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.cohorts.manifest import Cohort
 from intake_tcga.drivers.entry import CohortEntries
 from intake_tcga.drivers.options import collection_of
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from intake.readers.entry import Catalog as CatalogV2
+
+
+_INTAKES_OWN = set(inspect.signature(Catalog.__init__).parameters)
 
 
 class CohortCatalog(Catalog):  # type: ignore[misc]
@@ -69,9 +74,11 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
     ) -> None:
         self.collection = collection_of(locals())
         self._subset = None if cohorts is None else tuple(cohorts)
+        if unknown := set(kwargs) - _INTAKES_OWN:
+            CohortCollection.of(**dict.fromkeys(unknown))  # raises the error that names the options there are
         kwargs["name"] = kwargs.get("name") or "tcga"
         # ttl=None: intake would otherwise read the manifest again every minute, and fail when offline.
-        super().__init__(storage_options=dict(storage_options or {}), **{**kwargs, "ttl": None})
+        super().__init__(storage_options=dict(self.collection.storage_options), **{**kwargs, "ttl": None})
 
     # -- entries -------------------------------------------------------------------------------------------------
 
@@ -218,8 +225,10 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
         )
 
     def __repr__(self) -> str:
-        narrowed = "" if self._subset is None else f"{len(self._subset)} cohorts of "
-        return f"<tcga catalog: {narrowed}{self.collection.summary}>"
+        if self._subset is None:
+            return f"<tcga catalog: {self.collection.summary}>"
+        count = len(self._subset)
+        return f"<tcga catalog: {count} cohort{'s' * (count != 1)} chosen from {self.collection.place}>"
 
     _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
 

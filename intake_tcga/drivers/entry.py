@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ from intake_tcga.errors import NameNotFoundError
 
 if TYPE_CHECKING:
     from intake_tcga.drivers.catalog import CohortCatalog
+
+
+_SOURCE_ARGUMENTS = set(inspect.signature(CohortSource.__init__).parameters)
 
 
 class CohortEntry(LocalCatalogEntry):  # type: ignore[misc]
@@ -43,6 +47,8 @@ class CohortEntry(LocalCatalogEntry):  # type: ignore[misc]
         Intake's own merging renders both as jinja templates, which would let a manifest's text read environment
         variables, and warns of shell commands that nobody gave.
         """
+        if unknown := set(user_parameters) - _SOURCE_ARGUMENTS:
+            CohortCollection.of(**dict.fromkeys(unknown))  # raises the error that names the options there are
         for parameter in self._user_parameters:
             if self._cohort.states_labels and parameter.name in user_parameters:
                 parameter.validate(user_parameters[parameter.name])

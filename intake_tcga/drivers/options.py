@@ -17,7 +17,7 @@ def collection_of(arguments: Mapping[str, Any]) -> CohortCollection:
     options = {name: arguments[name] for name in COLLECTION_OPTIONS if arguments[name] is not None}
     if "urlpath" in options:
         options["urlpath"] = _tidy(options["urlpath"])
-    return CohortCollection(**options)
+    return CohortCollection.of(**options)
 
 
 def _tidy(urlpath: str) -> str:

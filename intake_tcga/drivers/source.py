@@ -70,10 +70,10 @@ class CohortSource(DataSource):  # type: ignore[misc]
         chunks: Any = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(storage_options=dict(storage_options or {}), metadata=metadata)
+        self.collection = collection_of(locals())
+        super().__init__(storage_options=dict(self.collection.storage_options), metadata=metadata)
         self.name = cohort
         self.cohort = cohort
-        self.collection = collection_of(locals())
         self.narrowing: dict[str, Narrowing] = {
             "normalization": normalization,
             "model": model,
@@ -162,7 +162,7 @@ class CohortSource(DataSource):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         chosen = ", ".join(f"{key}={value!r}" for key, value in self.narrowing.items() if value is not None)
-        return f"<tcga_cohort {self.cohort}{': ' + chosen if chosen else ''} of {self.collection.summary}>"
+        return f"<tcga_cohort {self.cohort}{': ' + chosen if chosen else ''} of {self.collection.place}>"
 
     _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
 

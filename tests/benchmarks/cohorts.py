@@ -103,12 +103,14 @@ def run(folder: Path, wheel: str | None, *, quick: bool) -> None:
     entries = [
         write_mirna(folder / "mirna/PRAD_like.h5", samples=533, raw_samples=550, features=326),
         write_mirna(folder / "mirna/BRCA_like.h5", samples=1144, raw_samples=1207, features=570),
+        write_mirna(folder / "mirna/TINY.h5", samples=9, raw_samples=10, features=20),
     ]
     write_manifest(folder / "mirna", "mirna", entries)
     cohorts = [("PRAD_like", "mirna"), ("BRCA_like", "mirna")]
     if not quick:
         entry = write_rnaseq(folder / "rnaseq/LAML_like.h5", samples=151, features=850, synthetic=10000)
-        write_manifest(folder / "rnaseq", "rnaseq", [entry])
+        tiny = write_rnaseq(folder / "rnaseq/TINY.h5", samples=9, features=20, synthetic=10)
+        write_manifest(folder / "rnaseq", "rnaseq", [entry, tiny])
         cohorts.append(("LAML_like", "rnaseq"))
     rival = None
     if wheel:
@@ -135,6 +137,7 @@ def loading(folder: Path, url: str, cohorts: list[tuple[str, str]], rival: str |
         for what, theirs, ours in (
             ("open", "rival_load", "our_open"),
             ("open, one normalization with labels", "rival_load_and_take", "our_open_and_take"),
+            ("the same, the first time", "rival_load_and_take", "our_first_open_and_take"),
         ):
             mine = measure(ours, repetitions, cache=str(folder / "ours"), **common)
             if rival is None:
