@@ -27,6 +27,11 @@ class LabelSource(Protocol):
         """Make the labels, or return those made before."""
         ...
 
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """What is known of the labels at present: it replaces attributes of the same names."""
+        ...
+
 
 class _Taken:
     """Some of the labels of another source."""
@@ -40,6 +45,10 @@ class _Taken:
 
     def labels(self) -> npt.NDArray[np.object_]:
         return self._source.labels()[self._positions]
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        return self._source.attrs
 
 
 class _AsPandasIndexType(type):
@@ -97,7 +106,7 @@ class LazyIndex(PandasIndex, metaclass=_AsPandasIndexType):
         """Return the coordinate, as lazy as the index; with the attributes of one given for it."""
         given = (variables or {}).get(self._name)
         attrs, encoding = (given.attrs, given.encoding) if given is not None else (None, None)
-        variable = xr.IndexVariable(self.dim, _LazyLabels(self), attrs, encoding, fastpath=True)  # type: ignore[no-untyped-call]
+        variable = _LabelVariable(self.dim, _LazyLabels(self), attrs, encoding, fastpath=True)  # type: ignore[no-untyped-call]
         return {self._name: variable}
 
     def isel(self, indexers: Mapping[Any, Any]) -> PandasIndex | None:
@@ -160,6 +169,10 @@ class _LazyLabels(PandasIndexingAdapter):
         return self._index.index
 
     @property
+    def source(self) -> LabelSource:
+        return self._index.source
+
+    @property
     def _in_memory(self) -> bool:
         return True  # never to be chunked or loaded: it is an index
 
@@ -193,6 +206,24 @@ class _LazyLabels(PandasIndexingAdapter):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _LazyLabels, (self._index,)
+
+
+class _LabelVariable(xr.IndexVariable):
+    """The coordinate: its attributes say what its labels turned out to be, in every copy that xarray makes of it."""
+
+    __slots__ = ()
+
+    @property
+    def attrs(self) -> dict[Any, Any]:
+        """Attributes; those that the source of the labels knows better are brought up to date."""
+        attrs = super().attrs
+        if isinstance(self._data, _LazyLabels):
+            attrs.update({k: v for k, v in self._data.source.attrs.items() if k in attrs})
+        return attrs
+
+    @attrs.setter
+    def attrs(self, value: Mapping[Any, Any]) -> None:
+        self._attrs = dict(value) if value else None
 
 
 class _OneLabel(BackendArray):  # type: ignore[misc,unused-ignore]

@@ -69,7 +69,8 @@ def sample_axis(file: Hdf5File, structure: CohortStructure) -> Axis:
     if why_not:
         return Axis(np.arange(matrices[0].rows), same, {LABELS: _NUMBERS.format(why_not)})
     assert structure.raw is not None
-    return Axis(MatchedBarcodes(file, structure.real["raw_norm"], structure.raw), same, {LABELS: _MATCHED})
+    barcodes = MatchedBarcodes(file, structure.real["raw_norm"], structure.raw)
+    return Axis(barcodes, same, barcodes.attrs)
 
 
 def _apart(name: str, rows: int) -> npt.NDArray[np.object_]:
@@ -122,8 +123,8 @@ class MatchedBarcodes:
 
     def __init__(self, file: Hdf5File, filtered: Matrix, raw: Matrix) -> None:
         self._file, self._filtered, self._raw = file, filtered, raw
-        self._told: list[dict[Any, Any]] = []
-        self._outcome = _MATCHED
+        kept = derived.recall(file.path, _KEPT)
+        self._outcome = _NUMBERS.format(kept) if isinstance(kept, str) else _MATCHED
         self._found: npt.NDArray[np.object_] | None = None
         self._lock = threading.Lock()
         self.size = filtered.rows
@@ -135,15 +136,10 @@ class MatchedBarcodes:
                 self._found = self._recall()
             return self._found
 
-    def tell(self, attrs: dict[Any, Any]) -> None:
-        """Keep a coordinate's attributes up to date about what its labels are."""
-        self._told.append(attrs)
-        attrs[LABELS] = self._outcome
-
-    def _settle(self, outcome: str) -> None:
-        self._outcome = outcome
-        for attrs in self._told:
-            attrs[LABELS] = outcome
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What the labels are, as far as it is known: why they are row numbers, once the match failed."""
+        return {LABELS: self._outcome}
 
     def _recall(self) -> npt.NDArray[np.object_]:
         """Return the labels that were found at an earlier opening, else find and keep them."""
@@ -153,7 +149,7 @@ class MatchedBarcodes:
             found = self._find()
             derived.keep(self._file.path, _KEPT, found, signature)
         if isinstance(found, str):
-            self._settle(_NUMBERS.format(found))
+            self._outcome = _NUMBERS.format(found)
             warnings.warn(
                 f"{self._file.path}: the labels of 'sample' are row numbers, because {found}.", stacklevel=2
             )

@@ -13,12 +13,12 @@ import xarray as xr
 from intake_tcga._version import __version__
 from intake_tcga.cohorts import attributes
 from intake_tcga.cohorts.alignment import Axis, align, by_number
-from intake_tcga.cohorts.barcodes import MatchedBarcodes, sample_axis
+from intake_tcga.cohorts.barcodes import sample_axis
 from intake_tcga.cohorts.selection import select
 from intake_tcga.cohorts.structure import CohortStructure, Matrix, read_structure, unknown_arrays
 from intake_tcga.hdf5 import ArrayInfo, Hdf5File
 from intake_tcga.lazy import Block, LazyStack
-from intake_tcga.lazy_index import LazyIndex, lazy_coordinate
+from intake_tcga.lazy_index import lazy_coordinate
 
 ALIGNED = "intake_tcga:aligned"
 """Attribute of a variable whose matrices do not all have the same rows and columns."""
@@ -173,7 +173,7 @@ class _Layout:
             if variable.dims == (name,) and name != "sample"
         }
         indexes["sample"] = self._sample_index
-        return told(xr.Dataset(self._variables, xr.Coordinates(coords, indexes), attrs))
+        return xr.Dataset(self._variables, xr.Coordinates(coords, indexes), attrs)
 
     def add_real(self) -> None:
         structure = self._structure
@@ -353,15 +353,7 @@ def coordinate(dim: str, axis: Axis) -> Coordinate:
 def with_coordinate(ds: xr.Dataset, variable: xr.Variable, index: xr.indexes.PandasIndex) -> xr.Dataset:
     """Add a coordinate with its own index, which may be lazy."""
     (dim,) = variable.dims
-    return told(ds.assign_coords(xr.Coordinates({dim: variable}, {dim: index})))
-
-
-def told(ds: xr.Dataset) -> xr.Dataset:
-    """Have the Dataset's coordinate ``sample`` told what its labels are, when that is found out."""
-    index = ds.xindexes.get("sample")
-    if isinstance(index, LazyIndex) and isinstance(index.source, MatchedBarcodes):
-        index.source.tell(ds.variables["sample"].attrs)
-    return ds
+    return ds.assign_coords(xr.Coordinates({dim: variable}, {dim: index}))
 
 
 def _as_coordinate(name: str, value: Any) -> xr.Variable:

@@ -165,6 +165,66 @@ def test_a_failed_match_warns(tmp_path):
         ds.sample.values  # noqa: B018
 
 
+WHY = "row 3 of raw_norm equals log2(raw + 1) of 0 raw samples"
+
+
+@pytest.mark.filterwarnings("ignore:.*row numbers")
+@pytest.mark.parametrize(
+    "derive",
+    [
+        lambda path: open_dataset(path, chunks={}, normalization="TC", drop_variables="raw"),
+        lambda path: xr.open_dataset(path, engine="tcga"),
+        lambda path: xr.open_dataset(path, engine="tcga", chunks={}, model="CVAE1_5"),
+        lambda path: open_dataset(path).sel(normalization="TC").isel(feature=slice(3)),
+        lambda path: open_dataset(path).isel(sample=slice(1, 5)),
+        lambda path: open_dataset(path).load(),
+        lambda path: open_dataset(path).copy(deep=True).assign_attrs(mine=1),
+        lambda path: open_dataset(path).assign_coords(mine=1)[["real"]],
+        lambda path: pickle.loads(pickle.dumps(open_dataset(path))),
+        lambda path: open_tree(path)["processed/TC"],
+        lambda path: open_tree(path, chunks={})["processed/TC"].to_dataset(),
+    ],
+)
+def test_the_dataset_in_hand_says_why_a_match_failed(tmp_path, derive):
+    path = write_mirna(tmp_path / "a.h5")
+    change(path, "processed/raw_norm/expression", (3, 2), 5.4321)
+    ds = derive(path)
+    assert ds["sample"].attrs[LABELS].startswith("TCGA barcodes")
+    ds["sample"].values  # noqa: B018
+    assert WHY in ds["sample"].attrs[LABELS]
+    assert WHY in ds["sample"].variable.attrs[LABELS]
+    assert WHY in ds.isel(sample=slice(2))["sample"].attrs[LABELS]
+    # The next opening knows from the start.
+    with open_dataset(path, normalization="DESeq") as again:
+        assert WHY in again["sample"].attrs[LABELS]
+
+
+@pytest.mark.filterwarnings("ignore:.*row numbers")
+@pytest.mark.parametrize("used", [True, False])
+def test_a_saved_dataset_says_why_a_match_failed(tmp_path, used):
+    path = write_mirna(tmp_path / "a.h5")
+    change(path, "processed/raw_norm/expression", (3, 2), 5.4321)
+    with open_dataset(path, normalization="TC") as ds:
+        if used:
+            ds["sample"].values  # noqa: B018
+        ds.to_netcdf(tmp_path / "saved.nc")
+    with xr.open_dataset(tmp_path / "saved.nc") as saved:
+        assert WHY in saved["sample"].attrs[LABELS]
+
+
+@pytest.mark.filterwarnings("ignore:.*row numbers")
+def test_attributes_of_the_labels_stay_the_users(tmp_path):
+    path = write_mirna(tmp_path / "a.h5")
+    change(path, "processed/raw_norm/expression", (3, 2), 5.4321)
+    with open_dataset(path) as ds:
+        ds["sample"].attrs["mine"] = 1
+        assert ds.sel(normalization="TC")["sample"].attrs["mine"] == 1
+        ds["sample"].attrs = {"only": "mine"}
+        ds["sample"].values  # noqa: B018
+        assert ds["sample"].attrs == {"only": "mine"}
+        assert ds.drop_attrs()["sample"].attrs == {}
+
+
 def test_normalizations_of_different_heights_stay_apart(tmp_path):
     path = write_mirna(tmp_path / "a.h5", n_raw=5, n_samples=4)
     with h5py.File(path, "a") as file:
