@@ -14,6 +14,7 @@ from intake_tcga._version import __version__
 from intake_tcga.cohorts import attributes
 from intake_tcga.cohorts.alignment import Axis, align, by_number
 from intake_tcga.cohorts.barcodes import sample_axis
+from intake_tcga.cohorts.chunking import check_chunks
 from intake_tcga.cohorts.selection import select
 from intake_tcga.cohorts.structure import CohortStructure, Matrix, read_structure, unknown_arrays
 from intake_tcga.hdf5 import ArrayInfo, Hdf5File
@@ -47,7 +48,9 @@ def open_dataset(
         A local file of schema 1.0 (miRNA) or 2.0 (RNA-seq).
     chunks
         None for arrays that are read when they are used; ``{}`` for dask arrays whose chunks follow the file's
-        own, one matrix at a time; anything else as in :func:`xarray.open_dataset`.
+        own, one matrix at a time; a number, -1 (the whole dimension) or ``"auto"`` for all dimensions; or a mapping
+        of dimensions to these, as in :func:`xarray.open_dataset`. Dimensions that it leaves out follow the file's
+        chunks; those that narrowing drops may be in it.
     normalization, model, off_aug
         Narrow the Dataset to one (which drops the dimension) or to several; None keeps all.
     drop_variables
@@ -68,7 +71,7 @@ def open_dataset(
     UnsupportedVersionError
         When it follows a schema that this release does not know.
     OptionError
-        When the file has no such normalization, model or off-augmentation.
+        When the file has no such normalization, model or off-augmentation, or ``chunks`` is of no such form.
 
     Examples
     --------
@@ -82,6 +85,7 @@ def open_dataset(
     file = Hdf5File(path)
     try:
         ds = _build(file, read_structure(file))
+        check_chunks(chunks, ds.sizes)
     except BaseException:
         file.close()
         raise
@@ -107,12 +111,7 @@ def chunked(
     from dask.base import tokenize
 
     token = tokenize(path, os.stat(path).st_mtime_ns, chunks, token)  # noqa: PTH116
-    asked = chunks if isinstance(chunks, Mapping) else {}
-    if not isinstance(chunks, Mapping):
-        asked = dict.fromkeys(ds.dims, chunks)
-    unknown = set(asked) - set(ds.dims)
-    if unknown:
-        asked = {dim: size for dim, size in asked.items() if dim not in unknown}
+    asked = chunks if isinstance(chunks, Mapping) else dict.fromkeys(ds.dims, chunks)
     variables = {}
     for name, variable in ds.variables.items():
         # Texts stay lazy without dask: they are short, and grouping by a dask array is not possible.

@@ -12,6 +12,7 @@ import xarray as xr
 from intake_tcga.cohorts import attributes
 from intake_tcga.cohorts.alignment import Axis
 from intake_tcga.cohorts.barcodes import sample_axis
+from intake_tcga.cohorts.chunking import check_chunks
 from intake_tcga.cohorts.dataset import NO_GROUP, Coordinate, chunked, coordinate, with_coordinate
 from intake_tcga.cohorts.structure import CohortStructure, Labels, Matrix, read_structure
 from intake_tcga.hdf5 import GroupInfo, Hdf5File
@@ -31,7 +32,7 @@ def open_tree(
     path
         A local file of schema 1.0 or 2.0.
     chunks
-        As in :func:`~intake_tcga.cohorts.dataset.open_dataset`.
+        As in :func:`~intake_tcga.cohorts.dataset.open_dataset`; a mapping holds for the nodes that have the dimension.
     drop_variables
         Variables to leave out of every node.
 
@@ -47,6 +48,8 @@ def open_tree(
     ------
     FileFormatError, UnsupportedVersionError
         As :func:`~intake_tcga.cohorts.dataset.open_dataset`.
+    OptionError
+        When ``chunks`` is of no possible form, or names a dimension that no node has.
 
     Examples
     --------
@@ -57,6 +60,11 @@ def open_tree(
     """
     file, nodes = _opened(path, drop_variables)
     if chunks is not None:
+        try:
+            check_chunks(chunks, {dim: size for node in nodes.values() for dim, size in node.sizes.items()})
+        except BaseException:
+            file.close()
+            raise
         nodes = {name: chunked(node, chunks, file.path, token=name) for name, node in nodes.items()}
     tree = xr.DataTree.from_dict(nodes)
     tree.set_close(file.close)

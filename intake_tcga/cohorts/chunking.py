@@ -1,0 +1,84 @@
+"""What a user may write as ``chunks``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from intake_tcga.errors import OptionError
+
+_SIZES = 'a positive number, -1 (the whole dimension), "auto", or a size in bytes such as "64MiB"'
+
+
+def check_chunks(chunks: Any, sizes: Mapping[Any, int]) -> None:
+    """Raise an error when ``chunks`` is of no form that dask takes, or names dimensions that do not exist.
+
+    Parameters
+    ----------
+    chunks
+        What the user gave.
+    sizes
+        Length of each dimension that there is.
+
+    Raises
+    ------
+    OptionError
+        Names everything that is wrong, the forms that are right, and the dimensions.
+
+    Examples
+    --------
+    >>> check_chunks({"sample": -1, "feature": 100}, {"sample": 20, "feature": 400})
+    >>> check_chunks({"samples": 5}, {"sample": 20, "feature": 400})
+    Traceback (most recent call last):
+    ...
+    intake_tcga.errors.OptionError: chunks: there is no dimension 'samples'; choose from sample, feature.
+    """
+    if chunks is None:
+        return
+    if not isinstance(chunks, Mapping):
+        if not _is_size(chunks):
+            raise OptionError(
+                f"chunks={chunks!r} is not possible: give None (no dask), {{}} (the file's own chunks), {_SIZES}; "
+                f"or a mapping of dimensions to such sizes. The dimensions are {', '.join(map(str, sizes))}."
+            )
+        return
+    problems = []
+    for dim, size in chunks.items():
+        if dim not in sizes:
+            problems.append(f"there is no dimension {dim!r}; choose from {', '.join(map(str, sizes))}")
+        elif not (size is None or _is_size(size) or _is_partition(size, sizes[dim])):
+            problems.append(
+                f"{size!r} is not possible for the dimension {dim!r} of length {sizes[dim]}: give {_SIZES}, or sizes "
+                "that add up to the length"
+            )
+    if problems:
+        raise OptionError(f"chunks: {'; '.join(problems)}.")
+
+
+def _is_size(size: Any) -> bool:
+    """Say whether dask takes this for any dimension."""
+    if isinstance(size, str):
+        return size == "auto" or _is_bytes(size)
+    return _is_number(size) and (size > 0 or size == -1)
+
+
+def _is_partition(sizes: Any, length: int) -> bool:
+    """Say whether these are the sizes of all chunks of a dimension."""
+    return (
+        isinstance(sizes, tuple | list)
+        and all(_is_number(size) and size >= 0 for size in sizes)
+        and sum(sizes) == length
+    )
+
+
+def _is_number(size: Any) -> bool:
+    return hasattr(size, "__index__") and not isinstance(size, bool)
+
+
+def _is_bytes(text: str) -> bool:
+    from dask.utils import parse_bytes
+
+    try:
+        return int(parse_bytes(text)) > 0
+    except ValueError:
+        return False
