@@ -35,6 +35,13 @@ class CohortBackendEntrypoint(BackendEntrypoint):
     open_dataset_parameters: ClassVar[tuple[str, ...]] = (
         "filename_or_obj",
         "drop_variables",
+        "mask_and_scale",
+        "decode_times",
+        "decode_timedelta",
+        "use_cftime",
+        "concat_characters",
+        "decode_coords",
+        "group",
         "normalization",
         "model",
         "off_aug",
@@ -45,11 +52,42 @@ class CohortBackendEntrypoint(BackendEntrypoint):
         filename_or_obj: Any,
         *,
         drop_variables: str | Iterable[str] | None = None,
+        mask_and_scale: Any = None,
+        decode_times: Any = None,
+        decode_timedelta: Any = None,
+        use_cftime: Any = None,
+        concat_characters: Any = None,
+        decode_coords: Any = None,
+        group: str | None = None,
         normalization: str | Sequence[str] | None = None,
         model: str | Sequence[str] | None = None,
         off_aug: str | Sequence[str] | None = None,
     ) -> xr.Dataset:
-        """Open a local cohort file as a lazy Dataset; see :func:`intake_tcga.cohorts.dataset.open_dataset`."""
+        """Open a local cohort file as a lazy Dataset; see :func:`intake_tcga.cohorts.dataset.open_dataset`.
+
+        Parameters
+        ----------
+        filename_or_obj
+            The path of a local file.
+        drop_variables, normalization, model, off_aug
+            As for :func:`intake_tcga.cohorts.dataset.open_dataset`.
+        mask_and_scale, decode_times, decode_timedelta, use_cftime, concat_characters, decode_coords
+            Ignored: xarray hands its decoders to every engine, and nothing in cohort files is encoded by the CF
+            conventions.
+        group
+            Not for Datasets: groups are opened as a DataTree.
+
+        Returns
+        -------
+        xarray.Dataset
+
+        Raises
+        ------
+        OptionError
+            When a ``group`` is given, the path is not local, or the file has no such normalization, model or
+            off-augmentation.
+        """
+        _refuse_group(filename_or_obj, group)
         from intake_tcga.cohorts.dataset import open_dataset
 
         return open_dataset(
@@ -61,17 +99,45 @@ class CohortBackendEntrypoint(BackendEntrypoint):
         )
 
     def open_datatree(
-        self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        mask_and_scale: Any = None,
+        decode_times: Any = None,
+        decode_timedelta: Any = None,
+        use_cftime: Any = None,
+        concat_characters: Any = None,
+        decode_coords: Any = None,
+        group: str | None = None,
     ) -> xr.DataTree:
-        """Open a local cohort file as a lazy DataTree; see :func:`intake_tcga.cohorts.tree.open_tree`."""
+        """Open a local cohort file as a lazy DataTree; see :func:`intake_tcga.cohorts.tree.open_tree`.
+
+        The decoders are ignored and a ``group`` is refused, as in :meth:`open_dataset`.
+        """
+        _refuse_group(filename_or_obj, group)
         from intake_tcga.cohorts.tree import open_tree
 
         return open_tree(_local_path(filename_or_obj), drop_variables=drop_variables)
 
     def open_groups_as_dict(
-        self, filename_or_obj: Any, *, drop_variables: str | Iterable[str] | None = None
+        self,
+        filename_or_obj: Any,
+        *,
+        drop_variables: str | Iterable[str] | None = None,
+        mask_and_scale: Any = None,
+        decode_times: Any = None,
+        decode_timedelta: Any = None,
+        use_cftime: Any = None,
+        concat_characters: Any = None,
+        decode_coords: Any = None,
+        group: str | None = None,
     ) -> dict[str, xr.Dataset]:
-        """Open each group of a local cohort file as a lazy Dataset, by its path."""
+        """Open each group of a local cohort file as a lazy Dataset, by its path.
+
+        The decoders are ignored and a ``group`` is refused, as in :meth:`open_dataset`.
+        """
+        _refuse_group(filename_or_obj, group)
         from intake_tcga.cohorts.tree import open_groups
 
         return open_groups(_local_path(filename_or_obj), drop_variables=drop_variables)
@@ -94,6 +160,17 @@ class CohortBackendEntrypoint(BackendEntrypoint):
             return looks_like_a_cohort(path)
         except (FileFormatError, OSError):
             return False
+
+
+def _refuse_group(filename_or_obj: Any, group: str | None) -> None:
+    """Say how to open a single group."""
+    from intake_tcga.errors import OptionError
+
+    if group is not None:
+        raise OptionError(
+            f"The engine 'tcga' opens files whole, not group={group!r} alone (lazily: only what is used is read). Use "
+            f'xr.open_datatree({str(filename_or_obj)!r}, engine="tcga")[{str(group).strip("/") or "/"!r}].'
+        )
 
 
 def _local_path(filename_or_obj: Any) -> str:

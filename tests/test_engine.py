@@ -52,6 +52,33 @@ def test_every_parameter_is_spelt_out():
     assert tuple(signature.parameters)[1:] == CohortBackendEntrypoint.open_dataset_parameters
 
 
+def test_xarrays_decoders_change_nothing(path):
+    with xr.open_dataset(path, engine="tcga") as plain:
+        plain.load()
+    for decoders in (
+        {"decode_cf": False},
+        {"decode_cf": True},
+        {"mask_and_scale": False},
+        {"decode_times": False, "decode_timedelta": False},
+        {"use_cftime": False, "concat_characters": False, "decode_coords": "all"},
+        {"decode_times": xr.coders.CFDatetimeCoder(use_cftime=True)},
+    ):
+        with xr.open_dataset(path, engine="tcga", **decoders) as ds:
+            xr.testing.assert_identical(ds.load(), plain)
+        with xr.open_datatree(path, engine="tcga", **decoders) as tree:
+            assert tree["raw/expression"].dims == ("raw_sample", "raw_feature")
+        assert "/raw" in xr.open_groups(path, engine="tcga", **decoders)
+
+
+@pytest.mark.parametrize("opened", [xr.open_dataset, xr.open_datatree, xr.open_groups])
+def test_a_single_group_is_refused_with_the_way_out(path, opened):
+    with pytest.raises(OptionError, match="group='raw'") as caught:
+        opened(path, engine="tcga", group="raw")
+    way_out = str(caught.value).split(" Use ")[1].removesuffix(".")
+    assert way_out.endswith("""engine="tcga")['raw']""")
+    assert "expression" in eval(way_out, {"xr": xr})
+
+
 def test_guesses_cohorts_only(tmp_path, path):
     engine = CohortBackendEntrypoint()
     assert engine.guess_can_open(path)
