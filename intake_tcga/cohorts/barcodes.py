@@ -33,7 +33,7 @@ _KEPT = "barcodes-1"
 
 _NUMBERS = "row numbers, because {}"
 
-_PAIRS_AT_ONCE = 2_000_000
+_PAIRS_AT_ONCE = 200_000  # numbers compared in one step: small beside the matrices themselves
 _ROUNDING = 8  # units in the last place by which two implementations of log2 may differ
 
 

@@ -66,9 +66,9 @@ def our_first_open_and_take(manifest: str, cohort: str, cache: str, **_):
     take = our_open_and_take(manifest, cohort, cache)
 
     def take_anew():
-        shutil.rmtree(Path(cache, ".intake-tcga/derived"), ignore_errors=True)
-        return take()
+        take()
 
+    take_anew.before = lambda: shutil.rmtree(Path(cache, ".intake-tcga/derived"), ignore_errors=True)
     return take_anew
 
 
@@ -102,12 +102,13 @@ def h5py_read_everything(path: str, **_):
 
 
 def our_download(manifest: str, cohort: str, cache: str, **_):
-    ours(manifest, cache).fetch(cohort)
+    collection = ours(manifest, cache)
+    collection.fetch(cohort)
 
     def fetch():
-        shutil.rmtree(cache, ignore_errors=True)
-        ours(manifest, cache).fetch(cohort)
+        collection.fetch(cohort)
 
+    fetch.before = lambda: shutil.rmtree(cache)
     return fetch
 
 
@@ -128,6 +129,8 @@ def bare_get(url: str, target: str, **_):
             os.fsync(file.fileno())
         connection.close()
 
+    get()
+    get.before = Path(target).unlink
     return get
 
 
@@ -148,6 +151,7 @@ def main() -> None:
     before = memory("VmRSS")
     seconds = []
     for _ in range(repetitions):
+        getattr(action, "before", lambda: None)()
         start = time.perf_counter()
         action()
         seconds.append(time.perf_counter() - start)
