@@ -11,6 +11,7 @@ from typing import Any
 from intake_tcga.errors import IntakeTcgaError, OfflineError, RemoteNotFoundError, TransferError
 from intake_tcga.remote import RemoteFile
 from intake_tcga.transfer import is_local, split_options
+from intake_tcga.transfer.options import option_names, wrong_options
 
 
 def is_user_cache(url: str) -> bool:
@@ -32,6 +33,8 @@ class UserCache:
     file: RemoteFile
     fs: Any
     path: str
+    given: tuple[str, ...] = ()
+    """Names of the options that the user gave."""
 
     @classmethod
     def of(cls, file: RemoteFile, storage_options: Mapping[str, Any] | None) -> UserCache:
@@ -40,6 +43,7 @@ class UserCache:
         from fsspec.core import url_to_fs
 
         options = split_options(file.url, storage_options)
+        given = option_names(options)
         if file.url.startswith("tcgacache"):  # ours: tell it what is wanted
             # Also where the package is on the path without being installed, and so without its entry points.
             register_implementation(
@@ -56,10 +60,12 @@ class UserCache:
         except IntakeTcgaError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever its client raises; the text may hold credentials
+            if given and isinstance(error, (TypeError, ValueError, AttributeError)):
+                raise wrong_options(file.shown_url, given, error) from None
             raise TransferError(
                 f"{file.shown_url} cannot be opened ({type(error).__name__}); check it."
             ) from None
-        return cls(file, fs, fs._strip_protocol(path))
+        return cls(file, fs, fs._strip_protocol(path), given)
 
     def local_copy(self, *, offline: bool) -> Path:
         """Return the local file that the chain gives, fetched by it if need be and allowed."""
@@ -73,6 +79,8 @@ class UserCache:
         except FileNotFoundError:
             raise RemoteNotFoundError(f"{self.file.shown_url} does not exist; check its name.") from None
         except Exception as error:  # noqa: BLE001 - whatever its client raises; the text may hold credentials
+            if self.given and isinstance(error, (TypeError, ValueError, AttributeError)):
+                raise wrong_options(self.file.shown_url, self.given, error) from None
             self.evict()  # these caches keep the beginning of a broken download as if it were the whole
             raise TransferError(
                 f"{self.file.shown_url} could not be fetched ({type(error).__name__}); try again."

@@ -9,6 +9,7 @@
     ├── ManifestError (ValueError)           a manifest is not usable; lists every problem found
     ├── TransferError (OSError)              bytes could not be fetched
     │   ├── RemoteNotFoundError (FileNotFoundError)   the server says that there is no such file
+    │   ├── AccessDeniedError (PermissionError)       the server refuses the credentials, or wants some
     │   └── OfflineError                     a socket was needed and offline mode forbids it
     ├── IntegrityError (OSError)             size or digest is not the expected one; nothing was kept
     ├── CacheError (OSError)                 the cache folder cannot be used: no space, no permission, …
@@ -54,6 +55,10 @@ class TransferError(IntakeTcgaError, OSError):
 
 class RemoteNotFoundError(TransferError, FileNotFoundError):
     """The server answered that the file does not exist (404 or 410)."""
+
+
+class AccessDeniedError(TransferError, PermissionError):
+    """The server refused the credentials, or the want of any (401 or 403); asking again would not help."""
 
 
 class OfflineError(TransferError):

@@ -1036,6 +1036,13 @@ def test_a_users_chain_never_gives_wrong_bytes(server, cache, tmp_path, kind, fa
     )  # fsspec alone would keep the wrong ones
 
 
+@pytest.mark.parametrize("wrong", [{"http": {"anon": "s3cr3t"}}, {"simplecache": {"cache_storage": 5}}])
+def test_a_users_chain_with_wrong_options(server, cache, wrong):
+    with pytest.raises(OptionError, match="anon|cache_storage") as caught:
+        cache.fetch(remote(server, url=f"simplecache::{server.url('a.h5')}"), storage_options=wrong)
+    assert "s3cr3t" not in str(caught.value)
+
+
 def test_offline_a_users_chain_is_read_from_disk_alone(server, cache, tmp_path):
     offline = VerifiedFileCache(cache.root, read_only=[], offline=True)
     for kind in ("filecache", "simplecache", "tcgacache"):

@@ -17,6 +17,7 @@ from faulty_server import FaultyServer
 from intake_tcga.budget import Budget, Patience
 from intake_tcga.digest import Digest
 from intake_tcga.errors import (
+    AccessDeniedError,
     IntakeTcgaError,
     IntegrityError,
     MissingDependencyError,
@@ -388,6 +389,37 @@ def test_an_unknown_protocol_and_a_missing_package(tmp_path):
 def test_a_url_that_is_none(tmp_path):
     with pytest.raises(IntakeTcgaError, match="http"):
         fetched(tmp_path, RemoteFile("http://", "file"), QUICK)
+
+
+class Refused(Exception):
+    status = 403
+
+
+@pytest.mark.parametrize(
+    "error",
+    [PermissionError(13, "s3cr3t"), Refused("s3cr3t"), type("NoCredentialsError", (Exception,), {})()],
+)
+def test_any_stores_refusal_is_told_as_one(monkeypatch, error):
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(MemoryFileSystem, "open", refuse)
+    with pytest.raises(AccessDeniedError, match="refused the credentials.*storage_options") as caught:
+        read_small("memory://a.json", limit=100)
+    assert "s3cr3t" not in str(caught.value)
+
+
+def test_a_folder_is_no_small_file(tmp_path):
+    with pytest.raises(TransferError, match="cannot be read"):
+        read_small(str(tmp_path), limit=100)
+
+
+def test_read_small_of_a_long_file_is_bounded(tmp_path):
+    (tmp_path / "long").write_bytes(BODY)
+    with pytest.raises(IntegrityError, match="1,000 "):
+        read_small(str(tmp_path / "long"), limit=1000)
 
 
 def test_read_small(server):

@@ -17,6 +17,7 @@ from intake_tcga.cohorts.manifest import Manifest, parse_manifest
 from intake_tcga.cohorts.manifest_json import LARGEST_BODY
 from intake_tcga.cohorts.manifest_store import ManifestStore
 from intake_tcga.errors import (
+    AccessDeniedError,
     IntegrityError,
     ManifestError,
     OfflineError,
@@ -82,6 +83,8 @@ def load_manifest(
         Offline, and there is no copy.
     TransferError
         The server cannot be reached, and there is no copy; RemoteNotFoundError if it has no such file.
+    AccessDeniedError
+        The server refuses the credentials, or wants some, whether or not there is a copy.
     """
     url, modality = _resolve(manifest, modality)
     source = _Source(
@@ -188,7 +191,7 @@ class _Source:
                 f"{error}\nIts last copy (version {copy.manifest.version}, {copy.age} old) is still here: "
                 "offline=True uses it."
             ) from error
-        except RemoteNotFoundError:
+        except (RemoteNotFoundError, AccessDeniedError):  # no outage: it is for the user to put right
             raise
         except TransferError as error:
             copy = self.store.last()

@@ -7,7 +7,7 @@ import email.utils
 import os
 import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,8 +17,15 @@ from typing import Any
 import aiohttp
 
 from intake_tcga.budget import Budget
-from intake_tcga.errors import IntakeTcgaError, OptionError, RemoteNotFoundError, TransferError
+from intake_tcga.errors import (
+    AccessDeniedError,
+    IntakeTcgaError,
+    OptionError,
+    RemoteNotFoundError,
+    TransferError,
+)
 from intake_tcga.parts import Validator
+from intake_tcga.transfer.options import wrong_options
 from intake_tcga.transfer.reply import ChangedError, Reply, Sink, TransientError
 
 _BLOCK = 2**20  # bytes handed from the network's thread to the hashing one: fewer, larger steps
@@ -32,12 +39,23 @@ _WORTH_RETRYING = {408, 425, 429}
 class HttpAnswer:
     """One HTTP request and its body; the network's thread receives, the caller's hashes and writes."""
 
-    def __init__(self, fs: Any, url: str, shown_url: str, sink: Sink, budget: Budget, *, fresh: bool) -> None:
+    def __init__(
+        self,
+        fs: Any,
+        url: str,
+        shown_url: str,
+        sink: Sink,
+        budget: Budget,
+        *,
+        fresh: bool,
+        given: Sequence[str] = (),
+    ) -> None:
         self._fs = fs
         self._url = url
         self._shown_url = shown_url
         self._sink = sink
         self._budget = budget
+        self._given = given
         self._pipe = _Pipe(fs.loop)
         self._headers = {"Accept-Encoding": "identity"}
         if fresh:  # a proxy may have kept the wrong bytes
@@ -84,9 +102,19 @@ class HttpAnswer:
                     async for chunk in _paced(response.content, self._budget):
                         await self._pipe.put_chunk(chunk)
         except Exception as error:  # noqa: BLE001 - it is raised in the caller's thread
-            self._pipe.put(_http_failure(error, self._shown_url, self._budget))
+            self._pipe.put(self._failure(error))
         else:
             self._pipe.put(None)
+
+    def _failure(self, error: Exception) -> Exception:
+        ours = isinstance(error, (TypeError, AttributeError)) or (
+            isinstance(error, ValueError)
+            and not isinstance(error, aiohttp.InvalidURL)
+            and not _is_redirect(error)
+        )
+        if ours and self._given:  # what aiohttp is called with is ours but for the options
+            return wrong_options(self._shown_url, self._given, error)
+        return _http_failure(error, self._shown_url, self._budget)
 
     async def _request(self) -> aiohttp.ClientResponse:
         fs = self._fs
@@ -174,9 +202,14 @@ class _Head:
         if status in _WORTH_RETRYING or status >= 500:
             retry_after = _seconds(self.headers.get("Retry-After"))
             raise TransientError(f"the server answers HTTP {status}", retry_after)
-        if status in {401, 403, 407}:
+        if status in {401, 403}:
+            raise AccessDeniedError(
+                f"{shown_url} may not be read: the server refused the credentials, or wants some (HTTP {status}); "
+                "check storage_options."
+            )
+        if status == 407:
             raise TransferError(
-                f"{shown_url} may not be read (HTTP {status}); check storage_options for its credentials."
+                f"{shown_url} may not be read: the proxy wants credentials (HTTP 407); check the proxy's settings."
             )
         raise TransferError(f"{shown_url} cannot be read: the server answers HTTP {status}. Check the URL.")
 
@@ -271,6 +304,11 @@ def _http_failure(error: Exception, shown_url: str, budget: Budget) -> Exception
     if isinstance(error, (aiohttp.ClientPayloadError, aiohttp.ServerDisconnectedError, ConnectionError)):
         return TransientError("the connection was cut")
     return TransientError(f"the connection failed ({type(error).__name__})")
+
+
+def _is_redirect(error: Exception) -> bool:
+    # Before aiohttp 3.10 a plain ValueError, which its words alone tell from others.
+    return isinstance(error, _redirect_errors()) or "redirect" in str(error)
 
 
 def _redirect_errors() -> tuple[type[Exception], ...]:

@@ -60,6 +60,10 @@ def download(
         The server's bytes are not the expected ones, twice.
     RemoteNotFoundError
         The server has no such file.
+    AccessDeniedError
+        The server refuses the credentials, or wants some.
+    OptionError
+        Its client cannot be made with these ``storage_options``.
     TransferError
         Anything else that retries did not cure.
     """
@@ -106,7 +110,7 @@ def read_small(
         ``offline`` and the URL is not local.
     IntegrityError
         The body is longer than ``limit``.
-    RemoteNotFoundError, TransferError
+    OptionError, AccessDeniedError, RemoteNotFoundError, TransferError
         As for :func:`download`.
 
     Examples
@@ -128,6 +132,7 @@ def read_small(
         wanted=_Wanted(redact(url), redact(url), None, None, limit=limit, length_needed=False),
         budget=budget or Budget(),
         fresh_retries=0,
+        whole=True,
     )
     job.run()
     return bytes(body.content)
@@ -217,6 +222,7 @@ class _Job:
     on_total: Callable[[int], None] = lambda total: None
     cancelled: Callable[[], bool] = lambda: False
     fresh_retries: int = 1
+    whole: bool = False
 
     def run(self) -> None:
         patience = Patience(self.budget, furthest=self.sink.offset)
@@ -250,7 +256,7 @@ class _Job:
         sink = self.sink
         if sink.offset and (sink.validator is None or not self._may_resume()):
             sink.restart()
-        with self.source.ask(sink, self.budget, fresh) as answer:
+        with self.source.ask(sink, self.budget, fresh=fresh, whole=self.whole) as answer:
             reply = answer.reply(self._alive(patience))
             self.wanted.check_offer(reply)
             if reply.start != sink.offset:  # a server without ranges, or one whose bytes have changed

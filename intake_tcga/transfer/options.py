@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from intake_tcga.errors import OptionError
 from intake_tcga.remote import chain_links
 
 _LOCAL_PROTOCOLS = {"file", "local", "memory", "data"}
@@ -48,6 +50,32 @@ def split_options(url: str, storage_options: Mapping[str, Any] | None) -> dict[s
         else:
             keyed.setdefault(links[-1], {})[key] = value
     return keyed
+
+
+def option_names(keyed: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name all options, without their values, which may be secrets.
+
+    Examples
+    --------
+    >>> option_names({"https": {"headers": {"Authorization": "Bearer …"}, "client_kwargs": {"trust_env": True}}})
+    ('headers', 'client_kwargs.trust_env')
+    """
+    names: list[str] = []
+    for options in keyed.values():
+        for name, value in options.items():
+            inner = isinstance(value, Mapping) and name.endswith("_kwargs") and value
+            names.extend([f"{name}.{key}" for key in value] if inner else [str(name)])
+    return tuple(dict.fromkeys(names))
+
+
+def wrong_options(shown_url: str, given: Sequence[str], error: Exception) -> OptionError:
+    """Return the error for options that a client cannot be made with, or asked with; never their values."""
+    unexpected = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    reason = f"there is no {unexpected[1]!r}" if unexpected else f"a {type(error).__name__}"
+    return OptionError(
+        f"{shown_url} cannot be opened with the storage_options that were given ({', '.join(given)}): {reason}. "
+        "Check their names and kinds, and that they are keyed by the right protocol."
+    )
 
 
 def protocols(url: str) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from intake_tcga.budget import Budget
 from intake_tcga.errors import (
+    AccessDeniedError,
     IntakeTcgaError,
     MissingDependencyError,
     OptionError,
@@ -18,7 +19,7 @@ from intake_tcga.errors import (
 )
 from intake_tcga.parts import Validator
 from intake_tcga.remote import chain_links, redact
-from intake_tcga.transfer.options import protocols, split_options
+from intake_tcga.transfer.options import option_names, protocols, split_options, wrong_options
 from intake_tcga.transfer.reply import Reply, Sink, TransientError
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 _BLOCK = 2**20  # bytes read in one step
 _REMOTE_BLOCK = 16 * _BLOCK  # of a store that is asked anew for each
+_OF_OPTIONS = (TypeError, ValueError, AttributeError)
+"""What clients raise for arguments that they do not know or cannot use."""
 
 
 @dataclass(frozen=True)
@@ -35,46 +38,62 @@ class Source:
     fs: Any
     path: str
     shown_url: str
+    given: tuple[str, ...] = ()
+    """Names of the options that the user gave."""
 
     @classmethod
     def of(cls, url: str, storage_options: Mapping[str, Any] | None) -> Source:
         """Make the filesystem of a URL, chained or not."""
         options = split_options(url, storage_options)
+        names = option_names(options)
         for protocol in {"http", "https"} & set(protocols(url)):
             # As curl and pip do, and aiohttp does only when told: go through the proxies of the environment.
             given = options.setdefault(protocol, {})
-            given["client_kwargs"] = {"trust_env": True, **given.get("client_kwargs", {})}
+            if isinstance(of_client := given.get("client_kwargs", {}), dict):
+                given["client_kwargs"] = {"trust_env": True, **of_client}
+        import fsspec
+
         try:
-            fs, path = _filesystem(url, options)
+            for protocol in protocols(url):
+                fsspec.get_filesystem_class(protocol)
         except ImportError as error:
             raise MissingDependencyError(
                 f"{redact(url)} needs a package that is not installed ({error}); for S3: pip install 'intake-tcga[s3]'."
             ) from None
         except ValueError as error:
             raise OptionError(f"{redact(url)} cannot be opened by fsspec: {_plain(error, url)}.") from None
+        try:
+            fs, path = _filesystem(url, options)
+        except IntakeTcgaError:
+            raise
+        except _OF_OPTIONS as error:
+            if names:
+                raise wrong_options(redact(url), names, error) from None
+            raise OptionError(f"{redact(url)} cannot be opened by fsspec: {_plain(error, url)}.") from None
         except Exception as error:  # noqa: BLE001 - whatever a filesystem's client raises
             failure = _failure(error, url)
             if isinstance(failure, IntakeTcgaError):
                 raise failure from None
             raise TransferError(f"{redact(url)} cannot be opened: {failure}. Try again.") from None
-        return cls(fs, path, redact(url))
+        return cls(fs, path, redact(url), names)
 
-    def ask(self, sink: Sink, budget: Budget, fresh: bool) -> HttpAnswer | FileAnswer:
-        """Ask for the bytes that a sink has not yet; ``fresh`` past all proxies."""
+    def ask(self, sink: Sink, budget: Budget, *, fresh: bool, whole: bool = False) -> HttpAnswer | FileAnswer:
+        """Ask for the bytes that a sink has not yet; ``fresh`` past all proxies, ``whole`` never to be gone on with."""
         from fsspec.implementations.http import HTTPFileSystem
 
         if isinstance(self.fs, HTTPFileSystem):
             from intake_tcga.transfer.http import HttpAnswer
 
-            return HttpAnswer(self.fs, self.path, self.shown_url, sink, budget, fresh=fresh)
-        return FileAnswer(self, sink)
+            return HttpAnswer(self.fs, self.path, self.shown_url, sink, budget, fresh=fresh, given=self.given)
+        return FileAnswer(self, sink, whole=whole)
 
 
 class FileAnswer:
     """Bytes of any filesystem but HTTP: files, memory, S3, archives."""
 
-    def __init__(self, source: Source, sink: Sink) -> None:
+    def __init__(self, source: Source, sink: Sink, *, whole: bool) -> None:
         self._source = source
+        self._whole = whole
         self._sink = sink
         self._file: Any = None
 
@@ -89,8 +108,10 @@ class FileAnswer:
         """Open the file, at the place to go on from if it still is the same; ``alive`` may raise."""
         alive()
         fs, path = self._source.fs, self._source.path
-        with self._explained():
-            info = fs.info(path)
+        with self._explained(opening=True):
+            # Filesystems of caches list the whole folder to describe a file, which many a server does not allow: what
+            # is read as a whole needs no description.
+            info = {} if self._whole else fs.info(path)
             if info.get("type") == "directory":
                 raise IsADirectoryError(path)
             # The store's own client retries and times out; whole blocks without read-ahead suit a straight copy.
@@ -100,6 +121,9 @@ class FileAnswer:
                 else {}
             )
             self._file = fs.open(path, "rb", **how)
+        if self._whole:
+            size = getattr(self._file, "size", None)
+            return Reply(0, size if isinstance(size, int) else None)
         etag = info.get("ETag")
         date = next((info[key] for key in ("LastModified", "mtime", "created") if key in info), None)
         validator = Validator(self._source.shown_url, etag, str(date) if date is not None else None)
@@ -121,12 +145,16 @@ class FileAnswer:
             yield block
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, *, opening: bool = False) -> Iterator[None]:
         try:
             yield
         except IntakeTcgaError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a filesystem's client raises
+            if (
+                opening and self._source.given and isinstance(error, _OF_OPTIONS)
+            ):  # clients are made when first used
+                raise wrong_options(self._source.shown_url, self._source.given, error) from None
             raise _failure(error, self._source.shown_url) from None
 
 
@@ -149,7 +177,14 @@ def _failure(error: Exception, url: str) -> Exception:
     if isinstance(error, ImportError):
         return MissingDependencyError(f"{shown} needs a package that is not installed: {_plain(error, url)}.")
     if isinstance(error, PermissionError) or "Credentials" in type(error).__name__:
-        return TransferError(f"Reading {shown} is not allowed; check storage_options for its credentials.")
+        return AccessDeniedError(
+            f"{shown} may not be read: its server refused the credentials, or wants some; check storage_options."
+        )
+    if (status := getattr(error, "status", None)) in {401, 403}:  # of HTTP under another filesystem
+        return AccessDeniedError(
+            f"{shown} may not be read: the server refused the credentials, or wants some (HTTP {status}); "
+            "check storage_options."
+        )
     if isinstance(error, (IsADirectoryError, NotADirectoryError, KeyError, ValueError, TypeError)):
         return TransferError(f"{shown} cannot be read: {_plain(error, url)}.")
     reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__

@@ -1,6 +1,7 @@
 import json
 import os
 import threading
+import traceback
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from intake_tcga.cohorts.bundles import BUNDLES
 from intake_tcga.cohorts.manifest_copies import LastCopyWarning, load_manifest
 from intake_tcga.cohorts.manifest_json import LARGEST_BODY
 from intake_tcga.errors import (
+    AccessDeniedError,
     IntegrityError,
     ManifestError,
     OfflineError,
@@ -319,7 +321,10 @@ def test_a_real_server(web, cache):
     assert manifest.find("BRCA").url == f"{web.url.removesuffix('manifest.json')}BRCA_status.h5?sig=token"
     assert web.asked == ["/v1/manifest.json?sig=token"]
     web.status = 403
-    with pytest.warns(LastCopyWarning, match="HTTP 403"):
+    with pytest.raises(AccessDeniedError, match="refused the credentials.*HTTP 403.*storage_options"):
+        load_manifest(f"{web.url}?sig=renewed", cache=cache)
+    web.status, cache.budget = 503, Budget(attempts=1)
+    with pytest.warns(LastCopyWarning, match="HTTP 503"):
         assert load_manifest(f"{web.url}?sig=renewed", cache=cache).version == "1.0"
     web.status = 404
     with pytest.raises(RemoteNotFoundError):
@@ -330,6 +335,46 @@ def test_a_real_server(web, cache):
     web.body = b" " * (LARGEST_BODY + 1)
     with pytest.raises(ManifestError, match="16,777,216"):
         load_manifest(web.url, cache=cache)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_refused_credentials_are_no_outage(web, cache, status):
+    load_manifest(web.url, cache=cache)
+    web.status = status
+    with pytest.raises(AccessDeniedError, match=f"refused the credentials.*HTTP {status}.*storage_options"):
+        load_manifest(web.url, cache=cache)
+    assert len(web.asked) == 2
+    with pytest.raises(OptionError, match="refused the credentials"):
+        load_manifest(web.url, cache=cache, version="2.0")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"anon": "s3cr3t"},
+        {"heders": {"Authorization": "s3cr3t"}},
+        {"headers": {"Authorization": "s3cr3t\r\n"}},
+        {"headers": "s3cr3t"},
+        {"headers": {"Authorization": {"s3cr3t": 1}}},
+        {"client_kwargs": {"hedders": "s3cr3t"}},
+        {"client_kwargs": "s3cr3t"},
+        {"block_size": 5, "encoded": 1, "get_client": "s3cr3t"},
+    ],
+)
+def test_wrong_storage_options_are_neither_retried_nor_an_outage(web, cache, wrong):
+    load_manifest(web.url, cache=cache)
+    cache.budget = Budget(backoff=1000, longest_wait=1000)  # a retry would not end
+    with pytest.raises(OptionError, match=next(iter(wrong))) as caught:
+        load_manifest(web.url, cache=cache, storage_options=wrong)
+    assert "s3cr3t" not in "".join(traceback.format_exception(caught.value))
+    assert len(web.asked) == 1
+
+
+def test_a_server_without_an_index_of_its_folder(web, cache, tmp_path):
+    options = {"filecache": {"cache_storage": str(tmp_path / "theirs")}}
+    for _ in range(2):
+        assert load_manifest(f"filecache::{web.url}", cache=cache, storage_options=options).version == "1.0"
+    assert set(web.asked) == {"/v1/manifest.json"}
 
 
 def test_a_stopped_server(web, cache):
