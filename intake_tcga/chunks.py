@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_tcga.errors import FileFormatError
-from intake_tcga.hdf5 import Hdf5File, format_errors
+from intake_tcga.hdf5 import FETCH_AGAIN, Hdf5File, format_errors
 
 Part: TypeAlias = slice | npt.NDArray[np.intp]
 """Positions along one axis: a slice with a positive step, or an array of integers."""
@@ -330,7 +330,7 @@ def _run(path: str, descriptor: int, tasks: list[_Task]) -> None:
         if task.offset < 0 or task.size < 0 or task.offset + task.size > end:
             raise FileFormatError(
                 f"{path} is damaged: a chunk of {task.request.path!r} lies at bytes {task.offset} to "
-                f"{task.offset + task.size}, and the file has {end}. Fetch it again."
+                f"{task.offset + task.size}, and the file has {end}. {FETCH_AGAIN}"
             )
     batches = list(_batches(tasks))
     if len(batches) == 1 or sum(task.size for task in tasks) < _ALONE:
@@ -373,7 +373,7 @@ def _read_batch(path: str, descriptor: int, batch: list[_Task]) -> None:
     length = max(task.offset + task.size for task in batch) - begin
     data = memoryview(os.pread(descriptor, length, begin))
     if len(data) != length:
-        raise FileFormatError(f"{path} is damaged: it ends at byte {begin + len(data)}. Fetch it again.")
+        raise FileFormatError(f"{path} is damaged: it ends at byte {begin + len(data)}. {FETCH_AGAIN}")
     for task in batch:
         at = task.offset - begin
         _place(task, _decode(path, task, data[at : at + task.size]))
@@ -416,7 +416,7 @@ def _unshuffle(buffer: Any, width: int) -> Any:
 def _damaged(path: str, task: _Task, what: str) -> FileFormatError:
     return FileFormatError(
         f"{path} is damaged: the chunk at {task.start} of {task.request.path!r} does not decode ({what}). "
-        "Fetch it again."
+        f"{FETCH_AGAIN}"
     )
 
 

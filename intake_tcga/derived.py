@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from intake_tcga.cache_roots import writable_root
+from intake_tcga.cache_roots import state_folder
 from intake_tcga.stamps import Signature
 
 
@@ -61,16 +61,8 @@ def keep(path: str | os.PathLike[str], what: str, value: Any, signature: Signatu
 def _place(path: Path, what: str) -> Path:
     """Return where a result is kept: in the cache that the file is in, else in the user's."""
     path = path.absolute()
-    state = next((folder / ".intake-tcga" for folder in path.parents if _is_cache(folder)), None)
-    if state is None:
-        state = writable_root() / ".intake-tcga"
     key = hashlib.sha256(f"{what}\0{path}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return state / "derived" / f"{key}.json"
-
-
-def _is_cache(folder: Path) -> bool:
-    state = folder / ".intake-tcga"
-    return state.is_dir() and os.access(state, os.W_OK)
+    return state_folder(path) / "derived" / f"{key}.json"
 
 
 def _listed(signature: Signature) -> list[int]:

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from xarray.backends import CachingFileManager
 
 from intake_tcga.errors import FileFormatError, IntakeTcgaError, MissingFileError
+from intake_tcga.stamps import doubt
 from intake_tcga.string_heaps import StringHeaps
 
 _DEEPEST = 32
@@ -198,11 +199,20 @@ class Hdf5File:
         self._manager.close()
 
 
+FETCH_AGAIN = "Fetch it again: if it was downloaded, opening it with force=True does so."
+
+
 @contextmanager
 def format_errors(path: str) -> Iterator[None]:
-    """Turn whatever h5py and HDF5 raise on a damaged file into one FileFormatError that names the file."""
+    """Turn whatever h5py and HDF5 raise on a damaged file into one FileFormatError that names the file.
+
+    A file of the cache is no longer trusted then: its next fetch hashes it, and heals it if it is damaged.
+    """
     try:
         yield
+    except FileFormatError:
+        doubt(path)
+        raise
     except IntakeTcgaError:
         raise
     except FileNotFoundError as error:
@@ -217,9 +227,10 @@ def format_errors(path: str) -> Iterator[None]:
         OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, IndexError,
         AttributeError, NotImplementedError, SystemError,
     ) as error:  # fmt: skip
+        doubt(path)
         raise FileFormatError(
             f"{path} cannot be read as HDF5: {str(error) or type(error).__name__}. "
-            "It is damaged or not an HDF5 file; fetch it again."
+            f"It is damaged or not an HDF5 file. {FETCH_AGAIN}"
         ) from error
 
 

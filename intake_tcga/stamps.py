@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from intake_tcga.cache_roots import state_folder
 from intake_tcga.digest import Digest
 from intake_tcga.errors import OptionError
 from intake_tcga.remote import RemoteFile
@@ -151,11 +152,23 @@ class StampStore:
         return self.folder.parent.parent
 
 
+def doubt(path: str | os.PathLike[str]) -> None:
+    """Let the stamps of a file hold no longer, so that its next fetch hashes it; without stamps nothing happens.
+
+    They are kept as those of a file that has changed: who put it there, and which digest is its measure, stays known.
+    """
+    path = Path(path).absolute()
+    store = StampStore(state_folder(path) / "stamps")
+    for stamp in store.of(path):
+        store.keep(replace(stamp, signature=replace(stamp.signature, mtime_ns=_NEVER)))
+
+
 def url_key(url: str) -> str:
     """Return a key of a whole URL that does not show it."""
     return hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+_NEVER = -1  # no file was written then
 _in_memory: dict[str, dict[str, Stamp]] = {}
 
 

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from intake_tcga import chunks
+from intake_tcga.cache import VerifiedFileCache
 from intake_tcga.chunks import Request, along_axis, read
+from intake_tcga.digest import Digest
 from intake_tcga.errors import FileFormatError
 from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.remote import RemoteFile
 
 
 def whole(shape):
@@ -158,6 +161,40 @@ def test_a_damaged_chunk_is_an_error_that_names_the_file(big, change):
     request = Request("/x", whole(values.shape), np.empty_like(values), whole(values.shape))
     with pytest.raises(FileFormatError, match="big.h5"):
         read(Hdf5File(path), [request])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_damaged_chunk_of_a_cached_file_heals_at_its_next_fetch(big, tmp_path, known):
+    """Damage that size, time and inode do not show: a bad disk."""
+    source, values = big
+    cache = VerifiedFileCache(tmp_path / "cache", read_only=[])
+    file = RemoteFile(source.as_uri(), "big.h5", digest=Digest.of(source) if known else None)
+    path = cache.fetch(file)
+    before = path.stat()
+    damage(path, flip)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert cache.fetch(file) == path  # trusted: nobody has noticed
+    with pytest.raises(FileFormatError, match="force=True"):
+        read_all(path)
+    assert cache.info()[0].verified_at is None
+    np.testing.assert_array_equal(read_all(cache.fetch(file)), values)
+    assert cache.clear() == [path]
+
+
+def test_a_damaged_chunk_of_a_right_file_does_not_lose_its_memory(big, tmp_path):
+    """Published so: it is hashed once more, and stays ours."""
+    source, _ = big
+    damage(source, flip)
+    cache = VerifiedFileCache(tmp_path / "cache", read_only=[])
+    file = RemoteFile(source.as_uri(), "big.h5", digest=Digest.of(source))
+    path = cache.fetch(file)
+    inode = path.stat().st_ino
+    with pytest.raises(FileFormatError):
+        read_all(path)
+    assert cache.fetch(file) == path
+    assert path.stat().st_ino == inode
+    assert cache.info()[0].verified_at
+    assert cache.clear() == [path]
 
 
 def test_other_chunks_of_a_damaged_file_are_readable(big):
