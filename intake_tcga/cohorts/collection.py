@@ -61,7 +61,7 @@ class CohortCollection:
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """Options of fsspec, for the URL's protocol or keyed by protocol. May hold credentials: never shown."""
 
-    offline: bool | None = None
+    offline: bool | str | None = None
     """Never open a socket. None follows ``INTAKE_TCGA_OFFLINE``."""
 
     allow_other_hosts: bool = False
@@ -345,9 +345,8 @@ class CohortCollection:
         try:
             self.cache.verify(file)
         except (IntegrityError, NameNotFoundError, OSError):
-            return FileFormatError(
-                f"{error} Its digest no longer matches the manifest's: open it with force=True to download it again."
-            )
+            remedy = "" if "force=True" in str(error) else ": open it with force=True to download it again"
+            return FileFormatError(f"{error} Its digest no longer matches the manifest's{remedy}.")
         return FileFormatError(
             f"{error} Its digest matches the manifest's, so it was published like this: report it to the publisher."
         )

@@ -353,6 +353,5 @@ def _refusal(url: str, problems: list[str]) -> str:
         lines.append(f"… and {len(problems) - len(lines):,} more")
     return (
         f"The manifest {redact(url)} cannot be used as asked; give other options, or have it corrected where it is "
-        "published:\n"
-        + "\n".join(f"  - {line}" for line in lines)
+        "published:\n" + "\n".join(f"  - {line}" for line in lines)
     )

@@ -64,7 +64,7 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
         modality: str | None = None,
         version: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
-        offline: bool | None = None,
+        offline: bool | str | None = None,
         allow_other_hosts: bool = False,
         cache_storage: str | Sequence[str] | None = None,
         verify: str = "stamp",

@@ -59,7 +59,7 @@ class CohortSource(DataSource):  # type: ignore[misc]
         modality: str | None = None,
         version: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
-        offline: bool | None = None,
+        offline: bool | str | None = None,
         allow_other_hosts: bool = False,
         cache_storage: str | Sequence[str] | None = None,
         verify: str = "stamp",
