@@ -30,9 +30,7 @@ from intake_tcga.transfer.reply import ChangedError, Reply, Sink, TransientError
 
 _BLOCK = 2**20  # bytes handed from the network's thread to the hashing one: fewer, larger steps
 _FLUSH_SECONDS = 0.1  # or what has come by then: slow bytes are shown, and left if the process is killed
-_IN_FLIGHT = (
-    4 * _BLOCK
-)  # bytes that may wait for the hashing thread, while they are still in the processor's cache
+_IN_FLIGHT = 4 * _BLOCK  # bytes that may wait for the hashing thread, still in the processor's cache
 _WORTH_RETRYING = {408, 425, 429}
 
 
