@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -46,9 +47,10 @@ def keep(path: str | os.PathLike[str], what: str, value: Any, signature: Signatu
     value
         Anything that JSON holds.
     signature
-        Of the file before the result was made: of a file that changed meanwhile, nothing is kept.
+        Of the file before the result was made: of a file that changed meanwhile, or was written a moment ago,
+        nothing is kept.
     """
-    if signature is None or signature != Signature.of(Path(path)):
+    if signature is None or signature != Signature.of(Path(path)) or _too_fresh(signature):
         return
     place = _place(Path(path), what)
     fresh = place.with_name(f"{secrets.token_hex(6)}.new")
@@ -56,6 +58,12 @@ def keep(path: str | os.PathLike[str], what: str, value: Any, signature: Signatu
         place.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(json.dumps({"signature": _listed(signature), "value": value}))
         fresh.replace(place)
+
+
+def _too_fresh(signature: Signature) -> bool:
+    """Tell whether a file was written so lately that another write might not change its time."""
+    whole_seconds = signature.mtime_ns % 1_000_000_000 == 0  # file systems that keep no finer times
+    return time.time_ns() - signature.mtime_ns < (2_500_000_000 if whole_seconds else 50_000_000)
 
 
 def _place(path: Path, what: str) -> Path:

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_tcga.cohorts import description
 from intake_tcga.errors import FileFormatError, UnsupportedVersionError
 from intake_tcga.hdf5 import ArrayInfo, GroupInfo, Hdf5File
+from intake_tcga.stamps import Signature
 
 SUPPORTED_VERSIONS = ("1.0", "2.0")
 
@@ -104,9 +106,14 @@ def read_structure(file: Hdf5File) -> CohortStructure:
         When it is not a cohort file, or a part is missing, misshapen or of the wrong type; all such problems are
         in the one message.
     """
-    root = file.describe()
-    version = _version(root, file.path)
-    return _Reading(file, root, version).structure()
+    if kept := description.recall(file.path):
+        root, names = kept
+        return _Reading(file, root, _version(root, file.path), names).structure()
+    signature = Signature.of(Path(file.path))
+    root, names = file.describe(), {}
+    structure = _Reading(file, root, _version(root, file.path), names).structure()
+    description.keep(file.path, root, names, signature)
+    return structure
 
 
 def looks_like_a_cohort(path: Path) -> bool:
@@ -142,12 +149,12 @@ def _version(root: GroupInfo, path: str) -> str:
 class _Reading:
     """One reading of one file: collects problems, and reads each list of names once."""
 
-    def __init__(self, file: Hdf5File, root: GroupInfo, version: str) -> None:
+    def __init__(self, file: Hdf5File, root: GroupInfo, version: str, known: dict[str, Labels]) -> None:
         self._file = file
         self._root = root
         self._version = version
         self._problems: list[str] = []
-        self._known: dict[str, Labels] = {}
+        self._known = known
 
     def structure(self) -> CohortStructure:
         two = self._version == "2.0"
