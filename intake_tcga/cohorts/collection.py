@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from intake_tcga._version import __version__
 from intake_tcga.cache import VerifiedFileCache
@@ -29,6 +29,8 @@ from intake_tcga.remote import RemoteFile, redact
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+
+_Opened = TypeVar("_Opened", "xr.Dataset", "xr.DataTree")
 
 
 @dataclass(frozen=True, repr=False)
@@ -303,34 +305,33 @@ class CohortCollection:
                 {"normalization": normalization, "model": model, "off_aug": off_aug},
                 {"normalization": cohort.normalizations, "model": cohort.models, "off_aug": cohort.off_augs},
             )
-        file = self.remote_file(name)
-        path = self.fetch(name, force=force)
-        try:
-            dataset = open_dataset(
+        return self._opened(
+            cohort,
+            lambda path: open_dataset(
                 path, chunks=chunks, normalization=normalization, model=model, off_aug=off_aug
-            )
-        except UnsupportedVersionError:
-            raise
-        except FileFormatError as error:
-            raise self._explained(error, file) from error
-        # In place: a copy would not close the file, nor learn what its sample labels turn out to be.
-        dataset.attrs.update(self._provenance(file))
-        return dataset
+            ),
+            force=force,
+        )
 
     def open_tree(self, name: str, *, chunks: Any = None, force: bool = False) -> xr.DataTree:
         """Open a cohort as a lazy DataTree that mirrors the file's groups; parameters as in :meth:`open`."""
         from intake_tcga.cohorts.tree import open_tree
 
-        file = self.remote_file(name)
-        path = self.fetch(name, force=force)
+        return self._opened(self.cohort(name), lambda path: open_tree(path, chunks=chunks), force=force)
+
+    def _opened(self, cohort: Cohort, open_file: Callable[[Path], _Opened], *, force: bool) -> _Opened:
+        """Fetch a cohort's file and open it, with its provenance; a file that does not open is explained."""
+        file = self.manifest.remote_file(cohort)
+        path = self.cache.fetch(file, storage_options=self.storage_options, force=force)
         try:
-            tree = open_tree(path, chunks=chunks)
+            opened = open_file(path)
         except UnsupportedVersionError:
             raise
         except FileFormatError as error:
             raise self._explained(error, file) from error
-        tree.attrs.update(self._provenance(file))
-        return tree
+        # In place: a copy would not close the file, nor learn what its sample labels turn out to be.
+        opened.attrs.update(self._provenance(file))
+        return opened
 
     def _provenance(self, file: RemoteFile) -> dict[str, str]:
         return {
