@@ -30,12 +30,13 @@ FLOOR = {
     "parts",
     "progress",
     "remote",
+    "sampling",
     "stamps",
     "string_heaps",
     "transfer",
 }
-ROOMS = {"cohorts"}
-TOOLS = {"plots"}
+ROOMS = {"archs4", "cohorts", "slides"}
+TOOLS = {"genes", "normalization", "plots"}
 ROOF = {"cli", "drivers", "engine", "readers"}
 HEAVY = {"matplotlib", "anndata", "tifffile", "distributed", "s3fs"}
 
