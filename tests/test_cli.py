@@ -225,9 +225,9 @@ def test_output_that_goes_nowhere_is_no_traceback(manifest, redirection, status)
 
 
 def test_tables_on_a_terminal(run, monkeypatch):
-    from intake_tcga import cli
+    from intake_tcga.cli import printing
 
-    monkeypatch.setattr(cli, "_is_terminal", lambda: True)
+    monkeypatch.setattr(printing, "is_terminal", lambda: True)
     shown = run("list").stdout
     assert "\t" not in shown
     assert "Ovarian" in shown

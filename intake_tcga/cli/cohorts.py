@@ -1,0 +1,313 @@
+"""Commands on cohorts: each one call into the room, and a way to show what it returned."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import click
+
+from intake_tcga.cli.facets import facets_of, pattern_of
+from intake_tcga.cli.options import cache_dir_option, offline_option, quiet_option, storage_options_option
+from intake_tcga.cli.printing import json_option, print_json, print_rows, shown
+from intake_tcga.cohorts.collection import CohortCollection
+from intake_tcga.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from intake_tcga.cache import VerifiedFileCache
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def collection_options(command: _Command) -> _Command:
+    """Add the options that say which manifest and which cache; they reach the command as one ``collection``."""
+
+    def with_collection(
+        manifest: str | None,
+        modality: str | None,
+        manifest_version: str | None,
+        cache_dir: str | None,
+        storage_options: Mapping[str, Any],
+        offline: bool,
+        quiet: bool,
+        **kwargs: Any,
+    ) -> Any:
+        collection = CohortCollection(
+            urlpath=manifest,
+            modality=modality,
+            version=manifest_version,
+            storage_options=storage_options,
+            offline=offline or None,
+            cache_storage=cache_dir,
+            progress=False if quiet else None,
+        )
+        return command(collection=collection, **kwargs)
+
+    with_collection.__name__ = command.__name__
+    with_collection.__doc__ = command.__doc__
+    with_collection.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(
+        [
+            click.option("-m", "--manifest", metavar="URL", help="mirna, rnaseq, or the URL of a manifest."),
+            click.option("--modality", type=click.Choice(["mirna", "rnaseq"]), help="Kind of the cohorts."),
+            click.option(
+                "--manifest-version", metavar="V", help="Pin a version whose manifest is in the cache."
+            ),
+            cache_dir_option,
+            storage_options_option,
+            offline_option,
+            quiet_option,
+        ]
+    ):
+        with_collection = option(with_collection)
+    return with_collection  # type: ignore[return-value]
+
+
+@click.command("list")
+@collection_options
+@json_option
+def list_(collection: CohortCollection, as_json: bool) -> None:
+    """List the cohorts of a manifest."""
+    _print_cohorts(collection, collection.names(short=False), as_json)
+
+
+@click.command()
+@click.argument("text", required=False)
+@click.option("--regex", is_flag=True, help="TEXT is a regular expression (case-insensitive).")
+@click.option(
+    "-w",
+    "--where",
+    "facets",
+    multiple=True,
+    metavar="FIELD=VALUE",
+    help="Keep cohorts with this value (several for one field: any of them; <, >, <=, >= compare numbers).",
+)
+@collection_options
+@json_option
+def search(
+    collection: CohortCollection, text: str | None, regex: bool, facets: Sequence[str], as_json: bool
+) -> None:
+    """Find cohorts by a text and by facets.
+
+    TEXT may be in any field.
+
+    \b
+      intake-tcga search kidney
+      intake-tcga search -w cancer_type=BRCA -w cancer_type=OV
+      intake-tcga search -w 'n_samples>500'
+    """  # noqa: D301
+    pattern = pattern_of(text) if regex and text else text
+    found = collection.search(pattern, **facets_of(facets))
+    _print_cohorts(collection, [cohort.name for cohort in found], as_json)
+
+
+@click.command()
+@click.argument("name")
+@collection_options
+@json_option
+def info(collection: CohortCollection, name: str, as_json: bool) -> None:
+    """Show what the manifest says of a cohort.
+
+    Opens no data file.
+    """
+    from intake_tcga.cohorts.table import cohort_row
+
+    cohort = collection.cohort(name)
+    row = cohort_row(collection.manifest, cohort, cached=collection.is_cached(cohort))
+    row["url"] = collection.remote_file(name).shown_url
+    if as_json:
+        print_json(row)
+    else:
+        print_rows([{"field": key, "value": shown(value)} for key, value in row.items()])
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Every cohort of the manifest.")
+@click.option(
+    "--threads", default=4, show_default=True, type=click.IntRange(1, 32), help="Downloads at a time."
+)
+@click.option(
+    "--force", is_flag=True, help="Download again; the old file stays until the new one is verified."
+)
+@collection_options
+@json_option
+def fetch(
+    collection: CohortCollection,
+    names: Sequence[str],
+    everything: bool,
+    threads: int,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Download and verify cohorts.
+
+    What is in the cache already is not downloaded again.
+    """
+    if bool(names) == everything:
+        raise click.UsageError("Name the cohorts to fetch, or give --all; not both.")
+    paths = collection.prefetch(None if everything else names, threads=threads, force=force)
+    rows = [{"cohort": name, "path": str(path)} for name, path in paths.items()]
+    print_json(rows) if as_json else print_rows(rows)
+
+
+@click.command()
+@click.argument("name")
+@collection_options
+def path(collection: CohortCollection, name: str) -> None:
+    """Print where a cohort's verified file is.
+
+    Downloads it if it is not in the cache.
+    """
+    click.echo(collection.fetch(name))
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+@collection_options
+@json_option
+def verify(collection: CohortCollection, names: Sequence[str], as_json: bool) -> None:
+    """Hash cached files now.
+
+    Those of cohorts NAMES, or of a whole manifest; without either, everything in the cache, with no network. Exit
+    status 1 if one is wrong.
+    """
+    if names or collection.urlpath or collection.modality:
+        outcomes = collection.verify_files(names or None)
+    else:
+        outcomes = _verified_cache(collection.cache)
+    rows = [
+        {
+            "file": name,
+            "status": outcome if outcome in _FINE else "damaged",
+            "problem": "" if outcome in _FINE else outcome,
+        }
+        for name, outcome in outcomes.items()
+    ]
+    print_json(rows) if as_json else print_rows(rows)
+    if any(outcome not in _FINE for outcome in outcomes.values()):
+        sys.exit(1)
+
+
+_FINE = ("verified", "not cached")
+
+
+def _verified_cache(store: VerifiedFileCache) -> dict[str, str]:
+    """Hash every file that the cache knows of, whichever manifest it is from."""
+    from intake_tcga.remote import RemoteFile
+
+    outcomes = {}
+    for kept in store.info():
+        file = RemoteFile(kept.url, kept.name, kept.collection, kept.version, digest=kept.digest)
+        try:
+            store.verify(file)
+            outcomes[f"{file.folder}/{file.name}"] = "verified"
+        except IntegrityError as error:
+            outcomes[f"{file.folder}/{file.name}"] = str(error)
+    return outcomes
+
+
+@click.command()
+@click.option(
+    "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write here, not to stdout."
+)
+@click.option("--entries", is_flag=True, help="One entry a cohort, instead of one that reads the manifest.")
+@collection_options
+def catalog(collection: CohortCollection, output: str | None, entries: bool) -> None:
+    """Write an intake catalog (YAML).
+
+    Of a manifest; credentials are left out.
+    """
+    from intake_tcga.cohorts.bundles import BUNDLES
+    from intake_tcga.cohorts.locations import absolute_url
+    from intake_tcga.drivers import CohortCatalog
+    from intake_tcga.remote import without_credentials
+
+    place = collection.urlpath or collection.modality or "mirna"
+    cat = CohortCatalog(
+        place if place in BUNDLES else absolute_url(place),  # a saved catalog opens from any folder
+        modality=collection.modality,
+        version=collection.version,
+        storage_options=collection.storage_options,
+        offline=collection.offline,
+        cache_storage=collection.cache_storage,
+        name=collection.manifest.modality,
+        description=f"{len(collection.manifest.cohorts)} cohorts, manifest version {collection.manifest.version}",
+    )
+    if without_credentials(collection.storage_options) != dict(collection.storage_options):
+        click.echo("Credentials were left out; write them as {{ env(NAME) }}.", err=True)
+    text = cat.serialize() if entries else cat.yaml()
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(output).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(
+            f"{output} cannot be written: {error.strerror}; choose another --output."
+        ) from error
+    click.echo(f"{output}: open it with intake.open_catalog({output!r})", err=True)
+
+
+@click.command()
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE",
+    default="intake-tcga-demo.png",
+    show_default=True,
+    type=click.Path(dir_okay=False),
+    help="The picture.",
+)
+@cache_dir_option
+def demo(output: str, cache_dir: str | None) -> None:
+    """Open, print and draw the offline sample.
+
+    The picture shows real against synthetic samples. No network.
+    """
+    from intake_tcga.cohorts.sample import sample_collection
+    from intake_tcga.plots import plot_pca
+
+    sample = sample_collection(cache_storage=cache_dir)
+    _print_cohorts(sample, sample.names(short=False), as_json=False)
+    dataset = sample.open("PRAD")
+    click.echo(f"\n{dataset}\n")
+    os.environ.setdefault("MPLBACKEND", "agg")  # a picture in a file needs no display
+    axes = plot_pca(dataset.sel(normalization="TC", model="CVAE1_5"))
+    try:
+        cast("Figure", axes.get_figure(root=True)).savefig(output, dpi=150)
+    except (OSError, ValueError) as error:  # no such folder, no such format
+        raise click.ClickException(
+            f"{output} cannot be written: {error}; choose another --output."
+        ) from error
+    click.echo(f"file      {sample.fetch('PRAD')}\npicture   {output}")
+
+
+def _print_cohorts(collection: CohortCollection, names: Sequence[str], as_json: bool) -> None:
+    from intake_tcga.cohorts.table import cohort_row, human_size
+
+    manifest = collection.manifest
+    chosen = [cohort for cohort in manifest.cohorts if cohort.name in set(names)]
+    rows = [cohort_row(manifest, cohort, cached=collection.is_cached(cohort)) for cohort in chosen]
+    if as_json:
+        print_json(rows)
+        return
+    print_rows(
+        [
+            {
+                "cohort": cohort.name if manifest.keys().count(cohort.code) == 0 else cohort.code,
+                "cancer": row["cancer_name"],
+                "groups": ", ".join(cohort.group_labels),
+                "samples": cohort.n_samples,
+                "features": cohort.n_features,
+                "bytes": human_size(cohort.size),
+                "cached": "yes" if row["cached"] else "",
+            }
+            for cohort, row in zip(chosen, rows, strict=True)
+        ]
+    )

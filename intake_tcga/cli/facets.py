@@ -1,0 +1,58 @@
+"""Facets as a command line writes them: ``field=value``, ``field>number``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+
+def pattern_of(text: str) -> re.Pattern[str]:
+    """Return a text as a regular expression that does not mind case."""
+    try:
+        return re.compile(text, re.IGNORECASE)
+    except re.error as error:
+        raise click.UsageError(f"{text!r} is not a regular expression: {error}.") from error
+
+
+def facets_of(texts: Sequence[str]) -> dict[str, Any]:
+    """Turn ``field=value`` texts into facets: several values of a field are alternatives."""
+    facets: dict[str, Any] = {}
+    for text in texts:
+        match = re.fullmatch(r"(\w+)\s*(<=|>=|=|<|>)\s*(.*)", text, re.DOTALL)
+        if match is None:
+            raise click.UsageError(
+                f"--where {text!r} is not FIELD=VALUE, e.g. cancer_type=BRCA or 'n_samples>500'."
+            )
+        name, operator, value = match.groups()
+        if operator == "=":
+            facets.setdefault(name, []).append(_value(value))
+        else:
+            facets[name] = _both(facets.get(name), _comparison(operator, value))
+    return facets
+
+
+def _value(text: str) -> bool | int | str:
+    if text.lower() in {"yes", "true", "no", "false"}:
+        return text.lower() in {"yes", "true"}
+    return int(text) if re.fullmatch(r"-?\d+", text) else text
+
+
+def _comparison(operator: str, text: str) -> Callable[[Any], bool]:
+    try:
+        bound = float(text)
+    except ValueError as error:
+        raise click.UsageError(f"{operator}{text} compares with a number, and {text!r} is none.") from error
+    return {
+        "<": lambda value: value is not None and value < bound,
+        ">": lambda value: value is not None and value > bound,
+        "<=": lambda value: value is not None and value <= bound,
+        ">=": lambda value: value is not None and value >= bound,
+    }[operator]
+
+
+def _both(first: Callable[[Any], bool] | None, second: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Combine two comparisons of one field: 100 < n and n < 500."""
+    return second if first is None else lambda value: first(value) and second(value)
