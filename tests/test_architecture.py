@@ -23,6 +23,7 @@ FLOOR = {
     "digest",
     "filecache_index",
     "filesystem",
+    "grouping",
     "hdf5",
     "lazy",
     "lazy_index",
