@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from intake_tcga.drivers.catalog import CohortCatalog
-from intake_tcga.drivers.source import CohortSource
+from intake_tcga.drivers.cohort_catalog import CohortCatalog
+from intake_tcga.drivers.cohort_source import CohortSource
 
 __all__ = ["CohortCatalog", "CohortSource"]
 

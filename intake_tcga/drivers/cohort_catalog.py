@@ -7,14 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from intake.catalog.base import Catalog
-from intake.catalog.local import LocalCatalogEntry
 
 from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.cohorts.manifest import Cohort
-from intake_tcga.drivers.entry import CohortEntries
+from intake_tcga.drivers.cohort_entry import CohortEntry
+from intake_tcga.drivers.listing import ListingCatalog
 from intake_tcga.drivers.options import collection_of
-from intake_tcga.drivers.saving import entry_as_dict, yaml_text
-from intake_tcga.errors import IntakeTcgaError, NameNotFoundError
+from intake_tcga.errors import NameNotFoundError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _INTAKES_OWN = set(inspect.signature(Catalog.__init__).parameters)
 
 
-class CohortCatalog(Catalog):  # type: ignore[misc]
+class CohortCatalog(ListingCatalog):
     """The cohorts of a manifest as an intake catalog.
 
     Making one opens no socket and reads nothing; the manifest is read once, when an entry or the list of them is
@@ -56,7 +55,8 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
     """
 
     name = "tcga"
-    container = "catalog"
+    driver = "tcga"
+    positional = ("urlpath",)
 
     def __init__(
         self,
@@ -76,45 +76,24 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
         self._subset = None if cohorts is None else tuple(cohorts)
         if unknown := set(kwargs) - _INTAKES_OWN:
             CohortCollection.of(**dict.fromkeys(unknown))  # raises the error that names the options there are
-        kwargs["name"] = kwargs.get("name") or "tcga"
-        # ttl=None: intake would otherwise read the manifest again every minute, and fail when offline.
-        super().__init__(storage_options=dict(self.collection.storage_options), **{**kwargs, "ttl": None})
+        super().__init__(**{"name": None, **kwargs}, storage_options=dict(self.collection.storage_options))
 
     # -- entries -------------------------------------------------------------------------------------------------
-
-    def _make_entries_container(self) -> Mapping[str, LocalCatalogEntry]:
-        return CohortEntries(self)
 
     def force_reload(self) -> None:
         """Ask the server for the manifest again, if it was read before: making a catalog calls this too."""
         if "manifest" in vars(self.collection):
             self.collection.refresh()
 
-    def __getitem__(self, key: Any) -> Any:
-        """Return a source by code, full name, dotted path or tuple."""
-        try:
-            return super().__getitem__(key)
-        except KeyError:
-            if isinstance(key, str):
-                self._cohort(key)  # raises the error that names the nearest and all that exist
-            raise
+    def _names(self) -> list[str]:
+        shown = {cohort.name for cohort in self._cohorts()}
+        manifest = self.collection.manifest
+        return [key for key in manifest.keys() if manifest.find(key).name in shown]  # noqa: SIM118
 
-    def __getattr__(self, item: str) -> Any:
-        if item.startswith("_") or item in {"collection", "entry"}:
-            return super().__getattr__(item)
-        try:
-            return self[item]
-        except NameNotFoundError as error:
-            raise AttributeError(f"A catalog has no attribute or entry {item!r}: {error}") from error
+    def _make_entry(self, key: str) -> CohortEntry:
+        return CohortEntry(self, key, self._find(key))
 
-    def __dir__(self) -> list[str]:
-        try:
-            names = super().__dir__()
-        except IntakeTcgaError:  # completing a name must not fail where listing does
-            names = []
-        return sorted({*names, *object.__dir__(self)})
-
-    def _cohort(self, name: str) -> Cohort:
+    def _find(self, name: str) -> Cohort:
         cohort = self.collection.cohort(name)
         if self._subset is not None and cohort.name not in self._subset:
             raise NameNotFoundError(
@@ -160,7 +139,7 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
 
     def filter(self, func: Callable[[Any], bool]) -> CohortCatalog:
         """Return the catalog of the entries for which ``func(entry)`` is true."""
-        return self._narrowed([self._cohort(key).name for key, entry in self._entries.items() if func(entry)])
+        return self._narrowed([self._find(key).name for key, entry in self._entries.items() if func(entry)])
 
     def unique(self, column: str | None = None) -> Any:
         """Return the distinct values of a column of :attr:`df`, or of all columns in a dict."""
@@ -191,46 +170,13 @@ class CohortCatalog(Catalog):  # type: ignore[misc]
 
         return to_v2(self.collection, names=list(self))
 
-    def discover(self) -> dict[str, Any]:
-        """Return what the catalog is, without reading the manifest."""
-        return {"container": "catalog", "shape": None, "dtype": None, "metadata": self.metadata}
-
     # -- showing -------------------------------------------------------------------------------------------------
-
-    def _yaml(self) -> dict[str, Any]:
-        arguments = {
-            **self._captured_init_kwargs,
-            **dict(zip(("urlpath",), self._captured_init_args, strict=False)),
-        }
-        for intakes_own in ("name", "description", "metadata", "ttl"):
-            arguments.pop(intakes_own, None)
-        return entry_as_dict(self.name, "tcga", arguments, self.description, self.metadata)
-
-    def yaml(self) -> str:
-        """Return a catalog's YAML with one entry that reopens this catalog; credentials are left out."""
-        return yaml_text(self._yaml())
-
-    def serialize(self) -> str:
-        """Return a catalog's YAML with one entry a cohort; ``save(url)`` writes it, and it reopens by itself."""
-        sources: dict[str, Any] = {}
-        for name in self:
-            sources |= self[name]._yaml()["sources"]
-        return yaml_text(
-            {
-                "name": self.name,
-                "description": self.description,
-                "metadata": self.metadata,
-                "sources": sources,
-            }
-        )
 
     def __repr__(self) -> str:
         if self._subset is None:
             return f"<tcga catalog: {self.collection.summary}>"
         count = len(self._subset)
         return f"<tcga catalog: {count} cohort{'s' * (count != 1)} chosen from {self.collection.place}>"
-
-    _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
 
     def _repr_html_(self) -> str:
         return self.collection.html(self._subset)
