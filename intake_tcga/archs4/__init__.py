@@ -1,0 +1,1 @@
+"""ARCHS4: uniformly processed RNA-seq of a million GEO samples, as lazy Datasets."""
