@@ -16,6 +16,7 @@
     ├── MissingFileError (FileNotFoundError) a local data file is not where it was said to be, or not any longer
     ├── FileFormatError (OSError)            a data file is damaged or hostile
     │   └── UnsupportedVersionError          a data file of a schema this release does not know
+    ├── AlignmentError (RuntimeError)        reads could not be aligned; names each sample with its reason
     └── MissingDependencyError (ImportError) an optional package is absent; the message installs it
 
 Each message is one sentence with the value at hand and the next step. Every class takes its message alone, so
@@ -83,6 +84,10 @@ class FileFormatError(IntakeTcgaError, OSError):
 
 class UnsupportedVersionError(FileFormatError):
     """A data file of a schema version that this release does not read."""
+
+
+class AlignmentError(IntakeTcgaError, RuntimeError):
+    """The aligner failed, or none of a sample's reads aligned; its numbers, if it wrote any, are not used."""
 
 
 class MissingDependencyError(IntakeTcgaError, ImportError):
