@@ -18,9 +18,11 @@ FLOOR = {
     "cache_download",
     "cache_plan",
     "cache_roots",
+    "chunking",
     "chunks",
     "derived",
     "digest",
+    "facets",
     "filecache_index",
     "filesystem",
     "grouping",
@@ -34,6 +36,7 @@ FLOOR = {
     "sampling",
     "stamps",
     "string_heaps",
+    "tables",
     "transfer",
 }
 ROOMS = {"archs4", "cohorts", "slides"}

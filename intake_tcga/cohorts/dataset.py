@@ -11,10 +11,10 @@ import pandas as pd
 import xarray as xr
 
 from intake_tcga._version import __version__
+from intake_tcga.chunking import check_chunks, over_dask
 from intake_tcga.cohorts import attributes
 from intake_tcga.cohorts.alignment import Axis, align, by_number
 from intake_tcga.cohorts.barcodes import sample_axis
-from intake_tcga.cohorts.chunking import check_chunks
 from intake_tcga.cohorts.selection import select
 from intake_tcga.cohorts.structure import CohortStructure, Matrix, read_structure, unknown_arrays
 from intake_tcga.hdf5 import ArrayInfo, Hdf5File
@@ -110,19 +110,7 @@ def chunked(
     """Return the Dataset over dask arrays; where ``chunks`` says nothing, they follow the file's own chunks."""
     from dask.base import tokenize
 
-    token = tokenize(path, os.stat(path).st_mtime_ns, chunks, token)  # noqa: PTH116
-    asked = chunks if isinstance(chunks, Mapping) else dict.fromkeys(ds.dims, chunks)
-    variables = {}
-    for name, variable in ds.variables.items():
-        # Texts stay lazy without dask: they are short, and grouping by a dask array is not possible.
-        if name in ds.xindexes or not variable.ndim or variable._in_memory or variable.dtype.kind == "O":
-            continue
-        preferred = variable.encoding.get("preferred_chunks", {})
-        sizes = {dim: asked.get(dim, preferred.get(dim, -1)) for dim in variable.dims}
-        variables[name] = variable.chunk(sizes, name=f"open_dataset-{name}-{token}")
-    return ds.assign_coords({n: v for n, v in variables.items() if n in ds.coords}).assign(
-        {n: v for n, v in variables.items() if n not in ds.coords}
-    )
+    return over_dask(ds, chunks, tokenize(path, os.stat(path).st_mtime_ns, chunks, token))  # noqa: PTH116
 
 
 def _build(file: Hdf5File, structure: CohortStructure) -> xr.Dataset:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from intake_tcga.chunking import check_chunks
 from intake_tcga.cohorts import attributes
 from intake_tcga.cohorts.alignment import Axis
 from intake_tcga.cohorts.barcodes import sample_axis
-from intake_tcga.cohorts.chunking import check_chunks
 from intake_tcga.cohorts.dataset import NO_GROUP, Coordinate, chunked, coordinate, with_coordinate
 from intake_tcga.cohorts.structure import CohortStructure, Labels, Matrix, read_structure
 from intake_tcga.hdf5 import GroupInfo, Hdf5File

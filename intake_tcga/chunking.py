@@ -1,9 +1,11 @@
-"""What a user may write as ``chunks``."""
+"""What a user may write as ``chunks``, and lazy variables turned into dask arrays accordingly."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+
+import xarray as xr
 
 from intake_tcga.errors import OptionError
 
@@ -53,6 +55,37 @@ def check_chunks(chunks: Any, sizes: Mapping[Any, int]) -> None:
             )
     if problems:
         raise OptionError(f"chunks: {'; '.join(problems)}.")
+
+
+def over_dask(ds: xr.Dataset, chunks: int | str | Mapping[Any, Any], token: str) -> xr.Dataset:
+    """Return a lazy Dataset over dask arrays; where ``chunks`` says nothing, they follow the preferred chunks.
+
+    Parameters
+    ----------
+    ds
+        A Dataset of lazy variables, whose encoding may say which chunks they prefer.
+    chunks
+        One size for all dimensions, or sizes by dimension; see :func:`check_chunks`.
+    token
+        What the arrays are named after: another file, another token.
+
+    Returns
+    -------
+    xarray.Dataset
+        Indexes, texts, scalars and what is in memory stay as they are: texts are short, and nothing can be grouped by
+        a dask array.
+    """
+    asked = chunks if isinstance(chunks, Mapping) else dict.fromkeys(ds.dims, chunks)
+    variables = {}
+    for name, variable in ds.variables.items():
+        if name in ds.xindexes or not variable.ndim or variable._in_memory or variable.dtype.kind == "O":
+            continue
+        preferred = variable.encoding.get("preferred_chunks", {})
+        sizes = {dim: asked.get(dim, preferred.get(dim, -1)) for dim in variable.dims}
+        variables[name] = variable.chunk(sizes, name=f"open_dataset-{name}-{token}")
+    return ds.assign_coords({n: v for n, v in variables.items() if n in ds.coords}).assign(
+        {n: v for n, v in variables.items() if n not in ds.coords}
+    )
 
 
 def _is_size(size: Any) -> bool:
