@@ -24,7 +24,7 @@ def cache(cache_dir: str | None, as_json: bool) -> None:
     Files, bytes, and when they were verified.
     """
     from intake_tcga.cache import VerifiedFileCache
-    from intake_tcga.cohorts.table import human_size
+    from intake_tcga.tables import human_size
 
     store = VerifiedFileCache(cache_dir)
     kept = store.info()

@@ -289,7 +289,8 @@ def demo(output: str, cache_dir: str | None) -> None:
 
 
 def _print_cohorts(collection: CohortCollection, names: Sequence[str], as_json: bool) -> None:
-    from intake_tcga.cohorts.table import cohort_row, human_size
+    from intake_tcga.cohorts.table import cohort_row
+    from intake_tcga.tables import human_size
 
     manifest = collection.manifest
     chosen = [cohort for cohort in manifest.cohorts if cohort.name in set(names)]

@@ -143,7 +143,7 @@ class CohortCatalog(ListingCatalog):
 
     def unique(self, column: str | None = None) -> Any:
         """Return the distinct values of a column of :attr:`df`, or of all columns in a dict."""
-        from intake_tcga.cohorts.table import unique_values
+        from intake_tcga.tables import unique_values
 
         return unique_values(self.df, column)
 

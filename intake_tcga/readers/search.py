@@ -38,7 +38,7 @@ class CohortSearch(SearchBase):  # type: ignore[misc]
 
     def filter(self, entry: ReaderDescription) -> bool:
         """Tell whether an entry matches."""
-        from intake_tcga.cohorts.table import row_matches
+        from intake_tcga.facets import row_matches
 
         return row_matches({"entry": entry.token, **entry.metadata}, self.text, **self.facets)
 

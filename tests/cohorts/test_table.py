@@ -11,12 +11,11 @@ from intake_tcga.cohorts.table import (
     cohort_row,
     cohort_table,
     html,
-    human_size,
     search_cohorts,
     text,
-    unique_values,
 )
 from intake_tcga.errors import OptionError
+from intake_tcga.tables import human_size, unique_values
 
 MIRNA = parse_manifest(
     as_bytes(
