@@ -46,12 +46,15 @@ class FieldArray(BackendArray):  # type: ignore[misc,unused-ignore]
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._get)
 
     def _get(self, key: tuple[Any, ...]) -> Any:
-        (part,) = key
-        if isinstance(part, int | np.integer):
-            return self.metadata.values(self.field, np.array([part], dtype=np.intp))[0]
-        if part == slice(None) if isinstance(part, slice) else False:
+        rows = _rows(key[0], self.shape[0])
+        if isinstance(rows, slice) and rows == slice(0, self.shape[0], 1):
             return self.metadata.values(self.field)
-        return self.metadata.values(self.field, _positions(part, self.shape[0]))
+        values = self.metadata.values(self.field, positions(rows))
+        if not isinstance(key[0], int | np.integer):
+            return values
+        value = np.empty((), dtype=self.dtype)  # as an array: a text alone would become one of numpy's own strings
+        value[()] = values[0]
+        return value
 
     def variable(self, attrs: dict[str, Any]) -> xr.Variable:
         """Return the lazy variable over this array, along ``sample``."""
@@ -92,9 +95,7 @@ def link_of(variable: xr.Variable) -> Link | None:
     if not (isinstance(data, lazy) and isinstance(data.array, FieldArray)) or variable.ndim != 1:
         return None
     (part,) = data.key.tuple
-    length = data.array.shape[0]
-    rows = slice(*part.indices(length)) if isinstance(part, slice) else _positions(part, length)
-    return Link(data.array.metadata, data.array.field, rows)
+    return Link(data.array.metadata, data.array.field, _rows(part, data.array.shape[0]))
 
 
 def rows_of(ds: xr.Dataset, dim: str = "sample") -> tuple[SampleMetadata, Rows] | None:
@@ -131,8 +132,15 @@ def _same(one: Rows, other: Rows) -> bool:
     return one is other or np.array_equal(one, other)
 
 
-def _positions(part: Any, length: int) -> npt.NDArray[np.intp]:
+def positions(rows: Rows) -> npt.NDArray[np.intp]:
+    """Return row numbers as an array, whatever they were given as."""
+    return np.arange(rows.start, rows.stop, rows.step, dtype=np.intp) if isinstance(rows, slice) else rows
+
+
+def _rows(part: Any, length: int) -> Rows:
+    """Return what xarray's key of one axis selects; negative numbers and steps made plain."""
     if isinstance(part, slice):
-        return np.arange(*part.indices(length), dtype=np.intp)
-    positions = np.asarray(part, dtype=np.intp)
-    return np.where(positions < 0, positions + length, positions)
+        start, stop, step = part.indices(length)
+        return slice(start, max(start, stop), step) if step > 0 else np.arange(start, stop, step, dtype=np.intp)
+    found = np.atleast_1d(np.asarray(part, dtype=np.intp))
+    return np.where(found < 0, found + length, found)
