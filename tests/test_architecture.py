@@ -11,7 +11,9 @@ PACKAGE = Path(intake_tcga.__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "catalogs" not in path.parts)
 
 FLOOR = {
+    "blocks",
     "budget",
+    "byte_ranges",
     "cache",
     "cache_chains",
     "cache_contents",
@@ -27,6 +29,8 @@ FLOOR = {
     "filesystem",
     "grouping",
     "hdf5",
+    "hdf5_structure",
+    "hdf5_values",
     "lazy",
     "lazy_index",
     "locks",

@@ -71,10 +71,10 @@ class Source:
                 raise wrong_options(redact(url), names, error) from None
             raise OptionError(f"{redact(url)} cannot be opened by fsspec: {_plain(error, url)}.") from None
         except Exception as error:  # noqa: BLE001 - whatever a filesystem's client raises
-            failure = _failure(error, url)
-            if isinstance(failure, IntakeTcgaError):
-                raise failure from None
-            raise TransferError(f"{redact(url)} cannot be opened: {failure}. Try again.") from None
+            reason = failure(error, url)
+            if isinstance(reason, IntakeTcgaError):
+                raise reason from None
+            raise TransferError(f"{redact(url)} cannot be opened: {reason}. Try again.") from None
         return cls(fs, path, redact(url), names)
 
     def ask(self, sink: Sink, budget: Budget, *, fresh: bool, whole: bool = False) -> HttpAnswer | FileAnswer:
@@ -155,7 +155,7 @@ class FileAnswer:
                 opening and self._source.given and isinstance(error, _OF_OPTIONS)
             ):  # clients are made when first used
                 raise wrong_options(self._source.shown_url, self._source.given, error) from None
-            raise _failure(error, self._source.shown_url) from None
+            raise failure(error, self._source.shown_url) from None
 
 
 def _filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
@@ -170,7 +170,8 @@ def _filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     return fs, path
 
 
-def _failure(error: Exception, url: str) -> Exception:
+def failure(error: Exception, url: str) -> Exception:
+    """Say what went wrong in our words: a client's may hold the URL with its credentials."""
     shown = redact(url)
     if isinstance(error, FileNotFoundError):
         return RemoteNotFoundError(f"{shown} does not exist; check its name.")
