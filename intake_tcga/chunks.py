@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_tcga.errors import FileFormatError
-from intake_tcga.hdf5 import FETCH_AGAIN, Hdf5File, format_errors
+from intake_tcga.hdf5 import FETCH_AGAIN, Hdf5File
 
 Part: TypeAlias = slice | npt.NDArray[np.intp]
 """Positions along one axis: a slice with a positive step, or an array of integers."""
@@ -134,7 +134,7 @@ def read(file: Hdf5File, requests: Iterable[Request]) -> None:
         # handle is closed, or the path replaced, while threads are still reading.
         descriptor = os.dup(h5.id.get_vfd_handle())
     try:
-        with format_errors(file.path):
+        with file.errors():
             _run(file.path, descriptor, tasks)
     finally:
         os.close(descriptor)

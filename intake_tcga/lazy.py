@@ -15,7 +15,8 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from intake_tcga import chunks
-from intake_tcga.hdf5 import ArrayInfo, Hdf5File
+from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5_structure import ArrayInfo
 
 _CHUNK = 12 * 2**20  # bytes that one dask chunk should hold, roughly
 

@@ -1,14 +1,17 @@
 """A guard for HDF5's global heaps, where variable-length strings are.
 
 HDF5 (up to 2.0 at least) never returns from reading a heap in which a damaged byte has made a free block zero bytes
-long. So each heap is walked here before HDF5 does: a walk over a few kilobytes, once for each heap.
+long. So each heap is walked here before HDF5 does: a walk over a few kilobytes, once for each heap. Of a local file,
+which HDF5 reads itself, the heaps are looked up beforehand (:class:`StringHeaps`); where HDF5 reads through a Python
+file, each is seen as it passes (:class:`GuardedFile`).
 """
 
 from __future__ import annotations
 
+import io
 import os
 import struct
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -36,14 +39,16 @@ class StringHeaps:
     def __init__(self, file: h5py.File, path: str) -> None:
         self._path = path
         self._sound: set[int] = set()
+        self._ends_checked = False
         usable = file.driver == "sec2" and file.userblock_size == 0 and hasattr(os, "pread")
         self._descriptor: int | None = file.id.get_vfd_handle() if usable else None
         self._end = os.fstat(self._descriptor).st_size if self._descriptor is not None else 0
 
     def check_attributes(self) -> None:
         """Check the heaps near the ends of the file: attributes do not tell which heap they use."""
-        if self._descriptor is None:
+        if self._descriptor is None or self._ends_checked:
             return
+        self._ends_checked = True
         starts = [0] if self._end <= 2 * _ENDS else [0, self._end - _ENDS]
         for start in starts:
             data = os.pread(self._descriptor, _ENDS if len(starts) > 1 else self._end, start)
@@ -67,17 +72,86 @@ class StringHeaps:
         """Walk one heap; HDF5 itself reports any fault but the one that makes it loop."""
         if heap in self._sound or self._descriptor is None:
             return
-        head = os.pread(self._descriptor, 16, heap)
-        size = int.from_bytes(head[8:16], "little")
-        if head[:4] == _SIGNATURE and 16 < size <= _LARGEST:
-            body = os.pread(self._descriptor, size - 16, heap + 16)
-            at = 0
-            while at + 16 <= len(body):
-                number, _, _, length = _OBJECT.unpack_from(body, at)
-                if number == 0 and length < 16:
-                    raise FileFormatError(
-                        f"{self._path} is damaged: the string heap at byte {heap} has a free block of {length} bytes. "
-                        "Fetch it again."
-                    )
-                at += length if number == 0 else 16 + (length + 7) // 8 * 8
+        if size := _size(os.pread(self._descriptor, 16, heap)):
+            _walk(os.pread(self._descriptor, size - 16, heap + 16), heap, self._path)
         self._sound.add(heap)
+
+
+class GuardedFile(io.RawIOBase):
+    """A file that HDF5 reads through Python: heaps are checked as they pass, and what went wrong is remembered.
+
+    Parameters
+    ----------
+    file
+        The file that is read; it needs ``seek`` and ``readinto``, and is closed with this one.
+    path
+        Its name, for messages.
+    """
+
+    def __init__(self, file: BinaryIO, path: str) -> None:
+        super().__init__()
+        self.failure: BaseException | None = None
+        """What a read raised: HDF5 may have made another error of it."""
+        self._file = file
+        self._path = path
+        self._sound: set[int] = set()
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer from where the file stands."""
+        try:
+            at = self._file.tell()
+            count = int(self._file.readinto(buffer))  # type: ignore[attr-defined]
+            head = bytes(memoryview(buffer)[: min(count, 16)])
+            if (size := _size(head)) and at not in self._sound:
+                self._check(at, size)
+                self._file.seek(at + count)
+        except BaseException as error:
+            self.failure = error
+            raise
+        return count
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to an offset."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Return the offset."""
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Return True."""
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    def _check(self, heap: int, size: int) -> None:
+        self._file.seek(heap + 16)
+        _walk(self._file.read(size - 16), heap, self._path)
+        self._sound.add(heap)
+
+
+def _size(head: bytes) -> int:
+    """Return the length of the heap that begins with these 16 bytes; 0 where none does."""
+    size = int.from_bytes(head[8:16], "little")
+    return size if head[:4] == _SIGNATURE and len(head) == 16 and 16 < size <= _LARGEST else 0
+
+
+def _walk(body: bytes, heap: int, path: str) -> None:
+    """Step through the objects of a heap, as HDF5 will."""
+    at = 0
+    while at + 16 <= len(body):
+        number, _, _, length = _OBJECT.unpack_from(body, at)
+        if number == 0 and length < 16:
+            raise FileFormatError(
+                f"{path} is damaged: the string heap at byte {heap} has a free block of {length} bytes. "
+                "Fetch it again."
+            )
+        at += length if number == 0 else 16 + (length + 7) // 8 * 8

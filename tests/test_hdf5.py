@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from intake_tcga.errors import FileFormatError
-from intake_tcga.hdf5 import Hdf5File, decode_all
+from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5_values import decode_all
 
 
 @pytest.fixture
@@ -49,6 +50,67 @@ def test_describes_groups_datasets_and_attributes(path):
         None,
     )
     assert (names.kind, names.name) == ("text", "names")
+
+
+def test_one_thing_at_a_time_is_what_the_whole_walk_tells(path):
+    def link(file):
+        file["alias"] = h5py.SoftLink("/group/numbers")
+        file["group/relative"] = h5py.SoftLink("./names")
+        file["group"].attrs["kind"] = "any"
+        file.create_dataset("group/cut", data=np.zeros((9, 9)), chunks=(3, 3), compression="gzip")
+
+    file = Hdf5File(changed(path, link))
+    whole = file.describe()
+    group = whole.groups["group"]
+    assert file.members() == ("alias", "group")
+    assert set(file.members("/group")) == set(group.arrays)
+    for name, array in group.arrays.items():
+        assert file.array_info(f"/group/{name}") == array
+    assert file.array_info("/alias") == whole.arrays["alias"]
+    assert file.attributes("/group") == {"kind": "any"}
+    assert [file.kind(name) for name in ("/", "/group", "/alias", "/none", "/alias/deeper")] == [
+        "group", "group", "array", None, None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ask", "why"),
+    [
+        (lambda file: file.array_info("/group"), "no dataset '/group'"),
+        (lambda file: file.array_info("/group/nothing"), "/group holds names, numbers"),
+        (lambda file: file.members("/other/deep"), "/ holds group"),
+        (lambda file: file.members("/group/numbers"), "no group '/group/numbers'"),
+        (lambda file: file.attributes("/none"), "no object '/none'"),
+    ],
+)
+def test_what_is_not_there_is_named_with_what_is(path, ask, why):
+    with pytest.raises(FileFormatError, match=why):
+        ask(Hdf5File(path))
+
+
+def test_one_thing_at_a_time_is_judged_as_the_whole_is(path):
+    other = path.parent / "secret.h5"
+    with h5py.File(other, "w") as file:
+        file["x"] = 1
+
+    def change(file):
+        file["out"] = h5py.ExternalLink(str(other), "/x")
+        file["round"] = h5py.SoftLink("/round")
+        layout = h5py.VirtualLayout((3,), "i8")
+        layout[:] = h5py.VirtualSource(str(other), "x", (3,))
+        file.create_virtual_dataset("virtual", layout)
+        file.create_dataset("raw", (8,), "f8", external=[(str(path.parent / "raw.bin"), 0, 64)])
+        file.create_dataset("bomb", (2**20, 2**20), "f8", chunks=(64, 64), compression="gzip")
+        file.create_dataset("chunk", (2, 2), "f8", maxshape=(None, None), chunks=(2**14, 2**14))
+
+    file = Hdf5File(changed(path, change))
+    assert set(file.members()) == {"bomb", "chunk", "group", "out", "raw", "round", "virtual"}
+    for name, why in {
+        "out": "another file", "round": "in a circle", "virtual": "virtual dataset", "raw": "external storage",
+        "bomb": "claims the shape", "chunk": "in chunks of",
+    }.items():  # fmt: skip
+        with pytest.raises(FileFormatError, match=why):
+            file.array_info(f"/{name}")
 
 
 def test_attributes_become_plain_python(path):

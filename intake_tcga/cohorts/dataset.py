@@ -17,7 +17,8 @@ from intake_tcga.cohorts.alignment import Axis, align, by_number
 from intake_tcga.cohorts.barcodes import sample_axis
 from intake_tcga.cohorts.selection import select
 from intake_tcga.cohorts.structure import CohortStructure, Matrix, read_structure, unknown_arrays
-from intake_tcga.hdf5 import ArrayInfo, Hdf5File
+from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5_structure import ArrayInfo
 from intake_tcga.lazy import Block, LazyStack
 from intake_tcga.lazy_index import lazy_coordinate
 

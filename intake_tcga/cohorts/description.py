@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_tcga import derived
-from intake_tcga.hdf5 import ArrayInfo, GroupInfo
+from intake_tcga.hdf5_structure import ArrayInfo, GroupInfo
 from intake_tcga.stamps import Signature
 
 Names = dict[str, npt.NDArray[np.object_]]

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from intake_tcga.cohorts import description
 from intake_tcga.errors import FileFormatError, UnsupportedVersionError
-from intake_tcga.hdf5 import ArrayInfo, GroupInfo, Hdf5File
+from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5_structure import ArrayInfo, GroupInfo
 from intake_tcga.stamps import Signature
 
 SUPPORTED_VERSIONS = ("1.0", "2.0")

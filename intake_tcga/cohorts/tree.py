@@ -15,7 +15,8 @@ from intake_tcga.cohorts.alignment import Axis
 from intake_tcga.cohorts.barcodes import sample_axis
 from intake_tcga.cohorts.dataset import NO_GROUP, Coordinate, chunked, coordinate, with_coordinate
 from intake_tcga.cohorts.structure import CohortStructure, Labels, Matrix, read_structure
-from intake_tcga.hdf5 import GroupInfo, Hdf5File
+from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5_structure import GroupInfo
 from intake_tcga.lazy import LazyStack, Positions
 
 
