@@ -48,3 +48,11 @@ def sample_manifest() -> str:
     from intake_tcga.cohorts.sample import catalogs_folder
 
     return (catalogs_folder() / "sample" / "manifest.json").as_uri()
+
+
+@pytest.fixture(scope="session")
+def sample_archs4() -> str:
+    """Return the path of the offline sample's file in ARCHS4's layout."""
+    from intake_tcga.cohorts.sample import catalogs_folder
+
+    return str(catalogs_folder() / "sample" / "gtex_lung.h5")

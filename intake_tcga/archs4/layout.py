@@ -30,6 +30,9 @@ FEATURE_ALIASES: dict[str, tuple[str, ...]] = {
 TRANSCRIPT_ALIASES: dict[str, tuple[str, ...]] = {"ensembl_transcript": ("ensembl_id",)}
 """The same, for fields that only transcripts have."""
 
+ACCESSION = "geo_accession"
+"""The field that every file has, under this name in all of them."""
+
 _IDS = ("ensembl_transcript", "ensembl_gene", "symbol")
 """What may label a feature, best first."""
 
@@ -209,11 +212,9 @@ class _Reading:
             self._problems.append(f"there is no matrix '/data/expression'{held}")
         return None
 
-    def _accession(
-        self, grouped: Mapping[str, ArrayInfo], meta: Mapping[str, ArrayInfo]
-    ) -> ArrayInfo | None:
+    def _accession(self, grouped: Mapping[str, ArrayInfo], meta: Mapping[str, ArrayInfo]) -> ArrayInfo | None:
         """Find the samples' accessions, which every file has and which tell how many samples there are."""
-        found = grouped.get("geo_accession") or (None if grouped else meta.get(f"{_FLAT_SAMPLE}geo_accession"))
+        found = grouped.get(ACCESSION) or (None if grouped else meta.get(f"{_FLAT_SAMPLE}{ACCESSION}"))
         if found is None:
             self._problems.append(
                 "there are no sample accessions ('/meta/samples/geo_accession', or '/meta/Sample_geo_accession')"
@@ -243,7 +244,9 @@ class _Reading:
         elif "genes" in meta:
             found["gene"] = {"genes": meta["genes"]}
         if not found:
-            self._problems.append("there is no list of genes ('/meta/genes') or transcripts ('/meta/transcripts')")
+            self._problems.append(
+                "there is no list of genes ('/meta/genes') or transcripts ('/meta/transcripts')"
+            )
             self._stop_if_any()
         lengths = {level: _length(arrays, _spellings(level)) for level, arrays in found.items()}
         # Both may be there: a list of genes beside that of the transcripts. The one that fits the matrix is meant.

@@ -52,7 +52,9 @@ class FieldArray(BackendArray):  # type: ignore[misc,unused-ignore]
         values = self.metadata.values(self.field, positions(rows))
         if not isinstance(key[0], int | np.integer):
             return values
-        value = np.empty((), dtype=self.dtype)  # as an array: a text alone would become one of numpy's own strings
+        value = np.empty(
+            (), dtype=self.dtype
+        )  # as an array: a text alone would become one of numpy's own strings
         value[()] = values[0]
         return value
 
@@ -141,6 +143,8 @@ def _rows(part: Any, length: int) -> Rows:
     """Return what xarray's key of one axis selects; negative numbers and steps made plain."""
     if isinstance(part, slice):
         start, stop, step = part.indices(length)
-        return slice(start, max(start, stop), step) if step > 0 else np.arange(start, stop, step, dtype=np.intp)
+        return (
+            slice(start, max(start, stop), step) if step > 0 else np.arange(start, stop, step, dtype=np.intp)
+        )
     found = np.atleast_1d(np.asarray(part, dtype=np.intp))
     return np.where(found < 0, found + length, found)

@@ -1,0 +1,139 @@
+"""An ARCHS4 file of any version as one lazy Dataset, samples × features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import xarray as xr
+
+from intake_tcga._version import __version__
+from intake_tcga.archs4.labels import LABELS, FeatureLabels, SampleLabels
+from intake_tcga.archs4.layout import ACCESSION, Layout, read_layout
+from intake_tcga.archs4.link import FieldArray
+from intake_tcga.archs4.matrix import SampleMatrix
+from intake_tcga.archs4.metadata import SampleMetadata, sample_metadata
+from intake_tcga.chunking import check_chunks, over_dask
+from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.lazy import LazyStack
+from intake_tcga.lazy_index import lazy_coordinate
+
+FIELD = "intake_tcga:field"
+"""Attribute of a coordinate: where in the file its values are."""
+
+LEFT_OUT = "intake_tcga:left_out"
+"""Attribute of the Dataset: datasets of the file that fit neither samples nor features, and why."""
+
+_UNITS = {"counts": "reads", "tpm": "transcripts per million"}
+
+
+def open_dataset(
+    file: Hdf5File,
+    *,
+    chunks: int | str | Mapping[Any, Any] | None = None,
+    attrs: Mapping[str, Any] | None = None,
+) -> xr.Dataset:
+    """Open an ARCHS4 file as a lazy Dataset.
+
+    Parameters
+    ----------
+    file
+        The file, local or remote. Closing the Dataset closes it.
+    chunks
+        None for an array that is read when it is used; ``{}`` for dask arrays of all features of as many samples as
+        make about 128 MiB; a number, -1 (the whole dimension) or ``"auto"`` for both dimensions; or a mapping of
+        dimensions to these, as in :func:`xarray.open_dataset`.
+    attrs
+        Further attributes: where it comes from, its licence.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``counts`` (sample, feature), in reads and the file's own integers, or ``tpm``, in transcripts per million and
+        its own floats. ``sample`` is the GEO accession, ``feature`` whatever tells all genes or transcripts apart
+        (Ensembl's id, where there is one). Every field of the file is a lazy coordinate, under its own name and, where
+        versions differ, also under one that is the same in all. Nothing of the matrix and no label has been read: it
+        takes as long for a million samples as for three.
+
+    Raises
+    ------
+    FileFormatError
+        When the file is damaged, hostile, or not an ARCHS4 file.
+    OptionError
+        When ``chunks`` is of no form that can be, or names a dimension that does not exist.
+
+    Examples
+    --------
+    >>> ds = open_dataset(Hdf5File(sample_archs4))
+    >>> dict(ds.sizes), ds["counts"].dtype.name, ds["symbol"].values[:2].tolist()
+    ({'sample': 30, 'feature': 818}, 'uint32', ['', 'CYP4F29P'])
+    >>> ds.close()
+    """
+    try:
+        layout = read_layout(file)
+        ds = _laid_out(file, layout, sample_metadata(file, layout), attrs or {})
+        if chunks is not None:
+            check_chunks(chunks, ds.sizes)
+            ds = chunked(ds, chunks, file)
+    except BaseException:
+        file.close()
+        raise
+    ds.set_close(file.close)
+    return ds
+
+
+def chunked(ds: xr.Dataset, chunks: int | str | Mapping[Any, Any], file: Hdf5File) -> xr.Dataset:
+    """Return the Dataset with its matrix over dask; its coordinates stay lazy, and know the file's rows."""
+    from dask.base import tokenize
+
+    token = tokenize(file.path, _identity(file), chunks)
+    bare = ds.drop_vars([name for name in ds.coords if name not in ds.dims])
+    return ds.assign({name: v.variable for name, v in over_dask(bare, chunks, token).data_vars.items()})
+
+
+def _laid_out(
+    file: Hdf5File, layout: Layout, metadata: SampleMetadata, attrs: Mapping[str, Any]
+) -> xr.Dataset:
+    """Lay a described file out as one Dataset."""
+    matrix = SampleMatrix(file, layout.matrix, layout.samples_axis)
+    described = {"units": _UNITS[layout.variable], **layout.matrix.attrs}
+    coords: dict[str, xr.Variable] = {}
+    for name, path in layout.fields.items():
+        array = layout.arrays[path]
+        coords[name] = FieldArray(metadata, name, array.dtype).variable({FIELD: path, **array.attrs})
+    for name, path in layout.feature_fields.items():
+        array = layout.arrays[path]
+        coords[name] = LazyStack.alone(file, array).variable(("feature",), {FIELD: path, **array.attrs})
+
+    samples = SampleLabels(metadata, ACCESSION)
+    candidates = [(name, layout.arrays[layout.feature_fields[name]]) for name in layout.feature_ids]
+    features = FeatureLabels(file, layout.n_features, candidates)
+    sample, sample_index = lazy_coordinate(samples, "sample", {FIELD: layout.accession})
+    feature, feature_index = lazy_coordinate(features, "feature", {LABELS: "not read yet"})
+    return xr.Dataset(
+        {layout.variable: matrix.variable(described)},
+        xr.Coordinates(
+            {"sample": sample, "feature": feature, **coords},
+            {"sample": sample_index, "feature": feature_index},
+        ),
+        {**_notes(file, layout), **attrs, "intake_tcga:package_version": __version__},
+    )
+
+
+def _notes(file: Hdf5File, layout: Layout) -> dict[str, Any]:
+    """Return what the file says of itself."""
+    attrs = file.attributes("/")
+    for name, path in layout.notes.items():
+        values = file.objects(layout.arrays[path]).ravel().tolist()
+        attrs[name] = values[0] if len(values) == 1 else values
+    if layout.left_out:
+        attrs[LEFT_OUT] = [f"{path}: {why}" for path, why in layout.left_out.items()]
+    return attrs
+
+
+def _identity(file: Hdf5File) -> Any:
+    from pathlib import Path
+
+    if file.remote is not None:
+        return file.remote.identity.key
+    return Path(file.path).stat().st_mtime_ns
