@@ -41,6 +41,9 @@ class BlockFile(io.RawIOBase):
     keep : Path, optional
         Folder in which to keep every block that was read, under the file's identity: for the next process, without
         limit but the file's size. Only files with a validator are kept. Blocks with a wrong checksum are read again.
+    key : str, optional
+        What the bytes are kept under instead of what the server says of them: a digest that the caller knows, so that
+        what is kept can be used without asking.
 
     Raises
     ------
@@ -65,6 +68,7 @@ class BlockFile(io.RawIOBase):
         block_size: int = 64 * 1024,
         memory: int = 8 * 2**20,
         keep: Path | None = None,
+        key: str | None = None,
     ) -> None:
         if block_size < 1 or memory < 1:
             raise OptionError(f"block_size={block_size}, memory={memory}: give bytes, 1 or more.")
@@ -73,11 +77,20 @@ class BlockFile(io.RawIOBase):
         self.block_size = block_size
         self.memory = max(memory, block_size)
         self.keep = keep
+        self.key = key
         self._position = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _remade, (self.file, self.block_size, self.memory, self.keep, self._position, self.closed)
+        return _remade, (
+            self.file,
+            self.block_size,
+            self.memory,
+            self.keep,
+            self.key,
+            self._position,
+            self.closed,
+        )
 
     @property
     def size(self) -> int:
@@ -219,9 +232,9 @@ class BlockFile(io.RawIOBase):
         return block if block and checksum == _checksum(block) else None
 
     def _kept_path(self, number: int) -> Path | None:
-        if self.keep is None or self.file.identity.validator is None:
+        if self.keep is None or (self.key is None and self.file.identity.validator is None):
             return None
-        return self.keep / self.file.identity.key / f"{self.block_size}-{number}"
+        return self.keep / (self.key or self.file.identity.key) / f"{self.block_size}-{number}"
 
 
 def _checksum(block: bytes) -> bytes:
@@ -229,9 +242,15 @@ def _checksum(block: bytes) -> bytes:
 
 
 def _remade(
-    file: RangedFile, block_size: int, memory: int, keep: Path | None, position: int, closed: bool
+    file: RangedFile,
+    block_size: int,
+    memory: int,
+    keep: Path | None,
+    key: str | None,
+    position: int,
+    closed: bool,
 ) -> BlockFile:
-    remade = BlockFile(file, block_size=block_size, memory=memory, keep=keep)
+    remade = BlockFile(file, block_size=block_size, memory=memory, keep=keep, key=key)
     remade._position = position
     if closed:
         remade.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from intake_tcga.byte_ranges import Range, merge
 from intake_tcga.errors import OfflineError, OptionError
 from intake_tcga.remote import redact
 from intake_tcga.transfer.options import is_local, protocols
-from intake_tcga.transfer.pieces import MOST_AT_ONCE, Identity, Pin, Reader, Tally
+from intake_tcga.transfer.pieces import MOST_AT_ONCE, Identity, Pin, Reader, StuckError, Tally, new_loop
 
 __all__ = ["Identity", "RangedFile"]
 
@@ -37,7 +38,7 @@ class RangedFile:
     budget : Budget
         Limits: attempts of each request, waits, and the deadline of one call of :meth:`read`.
     headers : mapping, optional
-        Further headers of each HTTP request.
+        Further headers of each HTTP request; read when the first one is made, and pickled as the mapping they are.
     concurrency : int
         Requests under way at once, 32 at most. All files of one host together have no more than 32 either.
 
@@ -73,7 +74,9 @@ class RangedFile:
         self._storage_options = storage_options
         self._offline = offline
         self._budget = budget or Budget()
-        self._headers = dict(headers or {})
+        self._headers: Mapping[str, str] = (
+            {} if headers is None else headers
+        )  # may read a secret when asked for
         self._concurrency = concurrency
         self._pin = Pin(self.shown_url, size)
         self._tally = Tally()
@@ -161,7 +164,7 @@ class RangedFile:
         if not plan.requests:
             return [b"" for _ in plan.wanted]
         self._pin.check_inside(0, plan.end)
-        return plan.slices(self._ready().fetch(plan.requests, self._pin))
+        return plan.slices(self._fetch(plan.requests))
 
     def head(self, length: int) -> memoryview:
         """Read the first bytes, or all where the file has fewer; asks once, also where nothing is known yet.
@@ -171,12 +174,20 @@ class RangedFile:
         IntakeTcgaError
             As for :meth:`read`.
         """
-        (first,) = self._ready().fetch([(0, length)], self._pin, clip=True)
+        (first,) = self._fetch([(0, length)], clip=True)
         return first
 
     def close(self) -> None:
         """Let go of the session or descriptor; a later read takes a new one."""
         self._reader = None
+
+    def _fetch(self, requests: Sequence[Range], *, clip: bool = False) -> list[memoryview]:
+        try:
+            return self._ready().fetch(requests, self._pin, clip=clip)
+        except StuckError:
+            # fsspec's thread collects h5py's garbage, which waits for HDF5's lock; and the caller, inside HDF5, has it.
+            self._reader = self._made(loop=new_loop())
+            return self._fetch(requests, clip=clip)
 
     def _ready(self) -> Reader:
         # Two threads may make one each: both work, and one is dropped. A lock could be held by a thread that waits for
@@ -186,7 +197,7 @@ class RangedFile:
             self._reader = self._made()
         return self._reader
 
-    def _made(self) -> Reader:
+    def _made(self, loop: asyncio.AbstractEventLoop | None = None) -> Reader:
         if protocols(self.url) in (["file"], ["local"]):
             from intake_tcga.transfer.ranged_store import LocalRanges
 
@@ -201,10 +212,10 @@ class RangedFile:
         from intake_tcga.transfer.ranged_store import StoreRanges
         from intake_tcga.transfer.source import Source
 
-        source = Source.of(self.url, self._storage_options)
+        source = Source.of(self.url, self._storage_options, loop=loop)
         if isinstance(source.fs, HTTPFileSystem):
             return HttpRanges(source, self._headers, self._budget, self._concurrency, self._tally)
-        return StoreRanges(source, self._budget, self._concurrency, self._tally)
+        return StoreRanges(source, self._budget, self._concurrency, self._tally, loop=loop)
 
 
 def _local_path(url: str) -> Path:
