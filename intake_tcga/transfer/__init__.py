@@ -6,7 +6,7 @@ retry, a minimum rate) is what makes a download right. Anything else is read thr
 """
 
 from intake_tcga.budget import Budget
-from intake_tcga.transfer.job import download, read_small
+from intake_tcga.transfer.job import download, post_json, read_small
 from intake_tcga.transfer.options import is_local, split_options
 
-__all__ = ["Budget", "download", "is_local", "read_small", "split_options"]
+__all__ = ["Budget", "download", "is_local", "post_json", "read_small", "split_options"]

@@ -9,10 +9,12 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
+import aiohttp
+
 from intake_tcga.budget import Budget
 from intake_tcga.parts import Validator
 from intake_tcga.transfer.reply import ChangedError, Reply, Sink
-from intake_tcga.transfer.request import Head, failure, get, must_be_outside, paced
+from intake_tcga.transfer.request import Head, failure, get, must_be_outside, paced, post
 
 _BLOCK = 2**20  # bytes handed from the network's thread to the hashing one: fewer, larger steps
 _FLUSH_SECONDS = 0.1  # or what has come by then: slow bytes are shown, and left if the process is killed
@@ -32,6 +34,7 @@ class HttpAnswer:
         *,
         fresh: bool,
         given: Sequence[str] = (),
+        question: bytes | None = None,
     ) -> None:
         self._fs = fs
         self._url = url
@@ -39,8 +42,11 @@ class HttpAnswer:
         self._sink = sink
         self._budget = budget
         self._given = given
+        self._question = question  # a JSON document that is posted
         self._pipe = _Pipe(fs.loop)
         self._headers = {"Accept-Encoding": "identity"}
+        if question is not None:
+            self._headers["Content-Type"] = "application/json"
         if fresh:  # a proxy may have kept the wrong bytes
             self._headers |= {"Cache-Control": "no-cache", "Pragma": "no-cache"}
         if sink.offset:
@@ -75,7 +81,7 @@ class HttpAnswer:
     async def _receive(self) -> None:
         """Put the head, the body in blocks, and how it ended into the pipe; in the network's thread."""
         try:
-            async with await get(self._fs, self._url, self._headers, self._budget) as response:
+            async with await self._request() as response:
                 self._pipe.put(Head.of(response))
                 if response.status in {200, 206}:
                     async for chunk in paced(response.content, self._budget):
@@ -84,6 +90,11 @@ class HttpAnswer:
             self._pipe.put(failure(error, self._shown_url, self._budget, self._given))
         else:
             self._pipe.put(None)
+
+    async def _request(self) -> aiohttp.ClientResponse:
+        if self._question is None:
+            return await get(self._fs, self._url, self._headers, self._budget)
+        return await post(self._fs, self._url, self._headers, self._budget, self._question)
 
 
 def _judged(head: Head, shown_url: str, *, asked_from: int, known: Validator | None) -> Reply:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from intake_tcga.budget import Budget, Patience
 from intake_tcga.digest import Digest
-from intake_tcga.errors import IntegrityError, OfflineError, TransferError
+from intake_tcga.errors import IntegrityError, OfflineError, OptionError, TransferError
 from intake_tcga.parts import Part, Validator
 from intake_tcga.remote import RemoteFile, redact
-from intake_tcga.transfer.options import is_local
+from intake_tcga.transfer.options import is_local, protocols
 from intake_tcga.transfer.reply import ChangedError, MismatchError, Reply, Sink, TransientError
 from intake_tcga.transfer.source import Source
+
+if TYPE_CHECKING:
+    from intake_tcga.transfer.http import HttpAnswer
 
 
 def download(
@@ -138,6 +142,85 @@ def read_small(
     return bytes(body.content)
 
 
+def post_json(
+    url: str,
+    document: Any,
+    *,
+    limit: int,
+    storage_options: Mapping[str, Any] | None = None,
+    offline: bool = False,
+    budget: Budget | None = None,
+) -> bytes:
+    """Send a JSON document to a service and read its answer into memory, with the retries of a download.
+
+    For questions alone, which may be asked twice; an answer that leads elsewhere is not followed.
+
+    Parameters
+    ----------
+    url : str
+        An http or https URL.
+    document
+        Anything that JSON holds.
+    limit : int
+        Bytes that the answer may have at most.
+    storage_options : mapping, optional
+        Options of fsspec's HTTP filesystem, e.g. ``headers``. Never changed.
+    offline : bool
+        Refuse.
+    budget : Budget, optional
+        Limits.
+
+    Raises
+    ------
+    OfflineError
+        ``offline``.
+    IntegrityError
+        The answer is longer than ``limit``.
+    OptionError, AccessDeniedError, RemoteNotFoundError, TransferError
+        As for :func:`download`; OptionError also for a URL of another kind.
+    """
+    if offline:
+        raise OfflineError(
+            f"{redact(url)} cannot be asked in offline mode; pass offline=False or unset INTAKE_TCGA_OFFLINE."
+        )
+    if protocols(url) not in (["http"], ["https"]):
+        raise OptionError(f"{redact(url)} is not the address of a service; give an http or https URL.")
+    body = _Memory()
+    job = _Job(
+        source=_Question(Source.of(url, storage_options), json.dumps(document).encode()),
+        sink=body,
+        wanted=_Wanted(redact(url), redact(url), None, None, limit=limit, length_needed=False),
+        budget=budget or Budget(),
+        fresh_retries=0,
+        whole=True,
+    )
+    job.run()
+    return bytes(body.content)
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A source that answers a question: something is sent to it first."""
+
+    source: Source
+    document: bytes
+
+    def ask(self, sink: Sink, budget: Budget, *, fresh: bool, whole: bool = False) -> HttpAnswer:
+        from intake_tcga.transfer.http import HttpAnswer
+
+        source = self.source
+        return HttpAnswer(
+            source.fs,
+            source.path,
+            source.shown_url,
+            sink,
+            budget,
+            fresh=fresh,
+            given=source.given,
+            question=self.document,
+        )
+
+
 class _Memory:
     """A small body; it is never resumed, so it keeps no validator."""
 
@@ -214,7 +297,7 @@ class _Wanted:
 class _Job:
     """One download: attempts until the bytes are right, or the budget is spent."""
 
-    source: Source
+    source: Source | _Question
     sink: Sink
     wanted: _Wanted
     budget: Budget

@@ -1,4 +1,4 @@
-"""One GET through the session of fsspec's HTTP filesystem, and what its status, headers and failures mean."""
+"""One request through the session of fsspec's HTTP filesystem, and what its status, headers and failures mean."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ from intake_tcga.transfer.reply import TransientError
 
 READ_SIZE = 2**20  # bytes that may wait in a connection's buffer before the sender is held back
 _WORTH_RETRYING = {408, 425, 429}
+_OF_ONE_HOST = {"x-auth-token"}
+"""Headers with credentials that are for the host alone that is asked (the GDC's token)."""
 
 
 def must_be_outside(loop: asyncio.AbstractEventLoop, shown_url: str) -> None:
@@ -40,18 +42,37 @@ def must_be_outside(loop: asyncio.AbstractEventLoop, shown_url: str) -> None:
 
 async def get(fs: Any, url: str, headers: Mapping[str, str], budget: Budget) -> aiohttp.ClientResponse:
     """Ask for a URL with all options of a filesystem; ``headers`` win over its own."""
+    return await _ask("GET", fs, url, headers, budget)
+
+
+async def post(
+    fs: Any, url: str, headers: Mapping[str, str], budget: Budget, body: bytes
+) -> aiohttp.ClientResponse:
+    """Send a question to a URL, to no other place; otherwise as :func:`get`."""
+    return await _ask("POST", fs, url, headers, budget, data=body)
+
+
+async def _ask(
+    method: str, fs: Any, url: str, headers: Mapping[str, str], budget: Budget, **more: Any
+) -> aiohttp.ClientResponse:
     session = await fs.set_session()
     options = {key: value for key, value in fs.kwargs.items() if key not in {"allow_redirects", "timeout"}}
-    # aiohttp follows redirects to http and https alone, and takes credentials to no other origin.
-    response: aiohttp.ClientResponse = await session.get(
+    headers = {**options.pop("headers", {}), **headers}
+    # aiohttp follows redirects to http and https alone, and takes the credentials that it knows to no other origin;
+    # those that it does not know it would take anywhere, and a POST it would make a GET.
+    stays = method == "POST" or any(name.lower() in _OF_ONE_HOST for name in headers)
+    response: aiohttp.ClientResponse = await session.request(
+        method,
         fs.encode_url(url),
-        headers={**options.pop("headers", {}), **headers},
+        headers=headers,
+        allow_redirects=not stays,
         max_redirects=budget.max_redirects,
         read_bufsize=READ_SIZE,
         timeout=aiohttp.ClientTimeout(
             total=None, connect=budget.connect_timeout, sock_read=budget.stall_timeout
         ),
         **options,
+        **more,
     )
     return response
 
@@ -110,6 +131,11 @@ class Head:
         if status == 407:
             raise TransferError(
                 f"{shown_url} may not be read: the proxy wants credentials (HTTP 407); check the proxy's settings."
+            )
+        if 300 <= status < 400:
+            raise TransferError(
+                f"{shown_url} redirects elsewhere (HTTP {status}), where its token or question is not taken; "
+                "give the address that it leads to, if you trust it."
             )
         raise TransferError(f"{shown_url} cannot be read: the server answers HTTP {status}. Check the URL.")
 
