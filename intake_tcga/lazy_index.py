@@ -6,7 +6,7 @@ To xarray this is its usual pandas index, in every operation; only the pandas in
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -33,6 +33,19 @@ class LabelSource(Protocol):
         ...
 
 
+@runtime_checkable
+class PartSource(LabelSource, Protocol):
+    """A source that can make a few labels without making all: those that are printed."""
+
+    def some(self, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.object_]:
+        """Make the labels at these positions, none of them negative."""
+        ...
+
+
+_FEW = 1000
+"""Labels that are made apart from the others: enough for whatever prints a Dataset."""
+
+
 class _Taken:
     """Some of the labels of another source."""
 
@@ -44,7 +57,22 @@ class _Taken:
         )
 
     def labels(self) -> npt.NDArray[np.object_]:
+        if self.size <= _FEW and isinstance(self._source, PartSource):
+            return self._source.some(self._positions_of(np.arange(self.size)))
         return self._source.labels()[self._positions]
+
+    def some(self, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.object_]:
+        if isinstance(self._source, PartSource):
+            return self._source.some(self._positions_of(positions))
+        return self.labels()[positions]
+
+    def _positions_of(self, own: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+        """Return the positions in the source of some positions here."""
+        if isinstance(self._positions, slice):
+            start, _, step = self._positions.indices(self._source.size)
+            return start + own * step
+        found = self._positions[own]
+        return np.where(found < 0, found + self._source.size, found)
 
     @property
     def attrs(self) -> Mapping[str, Any]:
@@ -187,10 +215,30 @@ class _LazyLabels(PandasIndexingAdapter):
     def __getitem__(self, indexer: Any) -> Any:
         if all(isinstance(part, int | np.integer) for part in indexer.tuple):
             return LazilyIndexedArray(_OneLabel(self._index, int(indexer.tuple[0])))
-        return PandasIndexingAdapter(self.array, self._dtype)[indexer]
+        few = self._few(indexer)
+        return PandasIndexingAdapter(self.array, self._dtype)[indexer] if few is None else few
 
     def _oindex_get(self, indexer: Any) -> Any:
-        return PandasIndexingAdapter(self.array, self._dtype)._oindex_get(indexer)
+        few = self._few(indexer)
+        return PandasIndexingAdapter(self.array, self._dtype)._oindex_get(indexer) if few is None else few
+
+    def _few(self, indexer: Any) -> PandasIndexingAdapter | None:
+        """Return what an indexer selects where that is little, and the labels were not made: without making them."""
+        source, (part,) = self.source, indexer.tuple
+        if self._index._made is not None or not isinstance(source, PartSource):
+            return None
+        if isinstance(part, slice):
+            count = len(range(*part.indices(source.size)))
+            positions = np.arange(*part.indices(source.size), dtype=np.intp) if count <= _FEW else None
+        else:
+            given = np.asarray(part)
+            small = given.ndim == 1 and given.size <= _FEW and given.dtype.kind in "iu"
+            positions = np.where(given < 0, given + source.size, given) if small else None
+        if positions is None:
+            return None
+        return PandasIndexingAdapter(
+            pd.Index(source.some(positions), dtype=object, name=self._index._name), self._dtype
+        )
 
     def _vindex_get(self, indexer: Any) -> Any:
         return PandasIndexingAdapter(self.array, self._dtype)._vindex_get(indexer)
@@ -235,7 +283,12 @@ class _OneLabel(BackendArray):  # type: ignore[misc,unused-ignore]
 
     def __getitem__(self, key: Any) -> Any:
         label = np.empty((), dtype=object)
-        label[()] = self._index.index[self._position]
+        index, source = self._index, self._index.source
+        if index._made is None and isinstance(source, PartSource):
+            position = self._position + (source.size if self._position < 0 else 0)
+            label[()] = source.some(np.array([position], dtype=np.intp))[0]
+        else:
+            label[()] = index.index[self._position]
         return label
 
 

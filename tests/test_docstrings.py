@@ -12,12 +12,16 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(intake_tcga.__path__, "in
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_run(name, sample_manifest, sample_file, monkeypatch, tmp_path):
+def test_examples_run(name, sample_manifest, sample_file, sample_archs4, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
     results = doctest.testmod(
         importlib.import_module(name),
-        extraglobs={"sample_manifest": sample_manifest, "sample_file": sample_file},
+        extraglobs={
+            "sample_manifest": sample_manifest,
+            "sample_file": sample_file,
+            "sample_archs4": sample_archs4,
+        },
         optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS,
     )
     assert results.failed == 0
