@@ -122,6 +122,53 @@ def reduce_groups(values: Any, grouping: Grouping, how: How = "sum") -> Any:
     )
 
 
+def agreed(values: npt.NDArray[Any], grouping: Grouping) -> npt.NDArray[Any]:
+    """Return one value a group of what is known of columns: the one that its members agree on.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        One value a column: texts, numbers, or dates.
+    grouping : Grouping
+        Which columns belong together.
+
+    Returns
+    -------
+    numpy.ndarray
+        One value a group. Missing values (empty text, None, NaN) are left out where others of the group are known.
+        Where these differ, texts are joined with ``";"`` in the order in which they occur; numbers become NaN, and
+        dates NaT (whole numbers and booleans become float64 if any group differs).
+
+    Examples
+    --------
+    >>> agreed(np.array(["ENSG1", "ENSG2", "ENSG3"]), group_by(["TP53", "MYC", "TP53"])).tolist()
+    ['ENSG1;ENSG3', 'ENSG2']
+    """
+    known: dict[int, list[Any]] = {}
+    for position in np.flatnonzero(grouping.sizes[grouping.codes] > 1).tolist():
+        seen = known.setdefault(int(grouping.codes[position]), [])
+        if not is_missing(values[position]) and values[position] not in seen:
+            seen.append(values[position])
+    result = values[grouping.first]
+    differing = [code for code, seen in known.items() if len(seen) > 1]
+    if values.dtype.kind in "OSUT":
+        result = result.astype(object)
+        for code in differing:
+            result[code] = ";".join(map(str, known[code]))
+    elif differing:
+        result = result.astype(np.result_type(result, np.float64)) if values.dtype.kind in "biu" else result
+        result[differing] = np.array("NaT", result.dtype) if values.dtype.kind in "mM" else np.nan
+    for code, seen in known.items():
+        if len(seen) == 1:
+            result[code] = seen[0]
+    return result
+
+
+def is_missing(value: object) -> bool:
+    """Tell whether a label is empty text, None, NaN or NaT."""
+    return value is None or value == "" or (np.isscalar(value) and value != value)  # noqa: PLR0124 - NaN
+
+
 def reduced_dtype(dtype: np.dtype[Any], how: How) -> np.dtype[Any]:
     """Return the type that groups have when their members are of ``dtype``."""
     if how in {"max", "min"} or dtype.kind == "f":

@@ -44,7 +44,7 @@ FLOOR = {
     "transfer",
 }
 ROOMS = {"archs4", "cohorts", "slides"}
-TOOLS = {"genes", "normalization", "plots"}
+TOOLS = {"genes", "matrices", "normalization", "plots", "sample_blocks", "trimmed_means"}
 ROOF = {"cli", "drivers", "engine", "readers"}
 HEAVY = {"matplotlib", "anndata", "tifffile", "distributed", "s3fs"}
 

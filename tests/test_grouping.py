@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from intake_tcga.errors import OptionError
-from intake_tcga.grouping import group_by, reduce_groups
+from intake_tcga.grouping import agreed, group_by, reduce_groups
 
 DTYPES = ["uint8", "uint32", "int32", "int64", "float32", "float64", "bool"]
 
@@ -82,3 +82,26 @@ def test_wrong_options_say_what_is_right():
         reduce_groups(np.zeros((1, 2)), group_by("ab"), "median")
     with pytest.raises(OptionError, match="2 columns"):
         reduce_groups(np.zeros((1, 3)), group_by("ab"))
+
+
+def test_what_is_known_of_columns():
+    grouping = group_by("abacbd")  # a: 0 and 2, b: 1 and 4, c: 3, d: 5
+    text = agreed(np.array(["x", "p", "x", "", "q", "z"], dtype=object), grouping)
+    assert text.tolist() == ["x", "p;q", "", "z"]
+    assert agreed(np.array(["", "p", "y", None, None, "z"], dtype=object), grouping).tolist() == [
+        "y",
+        "p",
+        None,
+        "z",
+    ]
+    np.testing.assert_array_equal(agreed(np.array([1, 2, 1, 3, 5, 4]), grouping), [1, np.nan, 3, 4])
+    assert agreed(np.array([1, 2, 1, 3, 2, 4]), grouping).dtype.kind == "i"
+    np.testing.assert_array_equal(agreed(np.array([np.nan, 2, 1, 3, 5, 4]), grouping), [1, np.nan, 3, 4])
+    dates = np.array(["2020-01-01", "2020-01-02", "2020-01-01", "NaT", "2020-01-05", "NaT"], "M8[D]")
+    assert agreed(dates, grouping).astype(str).tolist() == ["2020-01-01", "NaT", "NaT", "NaT"]
+
+
+def test_what_is_known_is_not_changed():
+    values = np.array([1.0, np.nan])
+    agreed(values, group_by("aa"))
+    np.testing.assert_array_equal(values, [1.0, np.nan])
