@@ -150,7 +150,7 @@ def _samples_needed(min_samples: float, n_samples: int) -> float:
     if isinstance(min_samples, float | np.floating) and min_samples <= 1:
         # A share in binary is a little off: 0.07 of 100 samples is to be 7, not 7.000000000000001.
         return float(np.round(float(min_samples) * n_samples, 9))
-    if min_samples != int(min_samples):
+    if min_samples % 1 != 0:  # also infinity, of which it is NaN
         raise OptionError(
             f"min_samples={min_samples!r} is neither a share (up to 1.0) nor a whole number of samples."
         )
