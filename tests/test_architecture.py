@@ -31,6 +31,8 @@ FLOOR = {
     "hdf5",
     "hdf5_structure",
     "hdf5_values",
+    "heap_strings",
+    "kept_columns",
     "lazy",
     "lazy_index",
     "locks",
@@ -39,6 +41,7 @@ FLOOR = {
     "remote",
     "sampling",
     "stamps",
+    "string_columns",
     "string_heaps",
     "tables",
     "transfer",
@@ -46,7 +49,7 @@ FLOOR = {
 ROOMS = {"archs4", "cohorts", "slides"}
 TOOLS = {"genes", "matrices", "normalization", "plots", "sample_blocks", "trimmed_means"}
 ROOF = {"cli", "drivers", "engine", "readers"}
-HEAVY = {"matplotlib", "anndata", "tifffile", "distributed", "s3fs"}
+HEAVY = {"matplotlib", "anndata", "tifffile", "distributed", "s3fs", "pyarrow"}
 
 
 def imports(path, top_level_only=False):
