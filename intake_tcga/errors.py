@@ -19,6 +19,8 @@
     ├── AlignmentError (RuntimeError)        reads could not be aligned; names each sample with its reason
     └── MissingDependencyError (ImportError) an optional package is absent; the message installs it
 
+And one warning, LastCopyWarning: what could not be asked anew is taken from its last copy.
+
 Each message is one sentence with the value at hand and the next step. Every class takes its message alone, so
 that errors cross process borders (``dask.distributed``, ``multiprocessing``) unharmed.
 """
@@ -92,3 +94,7 @@ class AlignmentError(IntakeTcgaError, RuntimeError):
 
 class MissingDependencyError(IntakeTcgaError, ImportError):
     """An optional package is absent; the message is the command that installs it."""
+
+
+class LastCopyWarning(UserWarning):
+    """A manifest or a service could not be asked, and its last answer is used instead; the message says how old."""

@@ -19,6 +19,7 @@ from intake_tcga.cohorts.manifest_store import ManifestStore
 from intake_tcga.errors import (
     AccessDeniedError,
     IntegrityError,
+    LastCopyWarning,
     ManifestError,
     OfflineError,
     OptionError,
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
     from intake_tcga.cache import VerifiedFileCache
 
 _PATIENCE_WITH_A_COPY = 30.0  # seconds
-
-
-class LastCopyWarning(UserWarning):
-    """A manifest could not be asked for, and its last copy is used instead."""
 
 
 def load_manifest(

@@ -11,11 +11,12 @@ from manifests import as_bytes, mirna_entry, mirna_manifest, rnaseq_entry, rnase
 
 from intake_tcga.cohorts import manifest_copies
 from intake_tcga.cohorts.bundles import BUNDLES
-from intake_tcga.cohorts.manifest_copies import LastCopyWarning, load_manifest
+from intake_tcga.cohorts.manifest_copies import load_manifest
 from intake_tcga.cohorts.manifest_json import LARGEST_BODY
 from intake_tcga.errors import (
     AccessDeniedError,
     IntegrityError,
+    LastCopyWarning,
     ManifestError,
     OfflineError,
     OptionError,
