@@ -1,0 +1,122 @@
+"""What a user names, files, folders or accessions, as samples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from intake_tcga.archs4.ena import Run, is_accession
+from intake_tcga.archs4.fastq import Layout, Reads, by_sample, is_fastq, merge, pair
+from intake_tcga.errors import FileFormatError, IntakeTcgaError, MissingFileError, OptionError
+
+Source = str | os.PathLike[str]
+Sources = Source | Sequence[Source] | Mapping[str, Sequence[Source]]
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Samples by name, in the order of their sources, and those that cannot be had."""
+
+    found: dict[str, Reads | Run] = field(default_factory=dict)
+    failures: dict[str, IntakeTcgaError] = field(default_factory=dict)
+
+
+def find_samples(sources: Sources, *, layout: Layout, find_runs: Callable[[str], list[Run]]) -> Samples:
+    """Return the samples that sources name.
+
+    Parameters
+    ----------
+    sources : path, accession, sequence of these, or mapping
+        As in :func:`intake_tcga.archs4.align.align`.
+    layout : {"auto", "paired", "single"}
+        As in :func:`intake_tcga.archs4.fastq.pair`.
+    find_runs : callable
+        Returns the runs of an accession.
+
+    Raises
+    ------
+    OptionError, MissingFileError, FileFormatError
+        A source is nothing that can be used; or two samples have one name. What is wrong with one sample alone is
+        among the failures instead.
+    """
+    if isinstance(sources, Mapping):
+        return _named(sources, layout)
+    listed: list[Source] = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    samples = Samples()
+    files: dict[Path, int] = {}
+    entries: list[tuple[int, str, Reads | Run]] = []
+    for at, source in enumerate(dict.fromkeys(listed)):
+        if _is_run(source):
+            try:
+                entries += [(at, run.accession, run) for run in find_runs(str(source))]
+            except IntakeTcgaError as error:
+                samples.failures[str(source)] = error
+        else:
+            files |= {path: at for path in _fastq_files(source) if path not in files}
+    for (_, stem), members in by_sample(files, layout=layout).items():
+        at = min(files[path] for path in members)
+        try:
+            entries += [(at, reads.sample, reads) for reads in pair(stem, members, layout=layout)]
+        except IntakeTcgaError as error:
+            samples.failures[stem] = error
+    for _, name, sample in sorted(entries, key=lambda entry: entry[0]):
+        if name in samples.found and samples.found[name] != sample:
+            raise OptionError(
+                f"Several samples are called {name!r}; name them yourself: align({{'one': [files], 'other': [files]}})."
+            )
+        samples.found[name] = sample
+    if not samples.found and not samples.failures:
+        raise OptionError(
+            "There is nothing to align; give FASTQ files, a folder with some, or accessions of runs."
+        )
+    return samples
+
+
+def _named(sources: Mapping[str, Sequence[Source]], layout: Layout) -> Samples:
+    samples = Samples()
+    for name, given in sources.items():
+        listed = [given] if isinstance(given, str | os.PathLike) else list(given)
+        files = [path for source in listed for path in _fastq_files(source)]
+        try:
+            groups = by_sample(files, layout=layout).items()
+            parts = [reads for (_, part), group in groups for reads in pair(part, group, layout=layout)]
+            samples.found[name] = merge(name, parts)
+        except IntakeTcgaError as error:
+            samples.failures[name] = error
+    if not samples.found and not samples.failures:
+        raise OptionError("There is nothing to align; give each sample's name and its FASTQ files.")
+    return samples
+
+
+def _is_run(source: Source) -> bool:
+    return isinstance(source, str) and is_accession(source) and not Path(source).exists()
+
+
+def _fastq_files(source: Source) -> Iterator[Path]:
+    """Yield a file, or the FASTQ files in a folder and its subfolders."""
+    path = Path(source).expanduser().absolute()
+    if path.is_dir():
+        found = sorted(file for file in path.rglob("*") if is_fastq(file) and file.is_file())
+        if not found:
+            raise MissingFileError(
+                f"{path} has no FASTQ files (.fastq, .fq, also .gz) in it; check the folder."
+            )
+        yield from found
+    elif not path.exists():
+        hint = (
+            ""
+            if isinstance(source, str) and "/" not in source and "." not in source
+            else "check its path, or "
+        )
+        raise MissingFileError(
+            f"{os.fspath(source)!r} is no file, folder or accession; {hint}give a FASTQ file, a folder, or a run as "
+            "SRR14457464 (SRR, ERR or DRR and 6 to 9 digits)."
+        )
+    elif not is_fastq(path):
+        raise FileFormatError(
+            f"{path} is not called .fastq or .fq (also .gz), so nothing says that it is FASTQ; rename or convert it."
+        )
+    else:
+        yield path
