@@ -1,0 +1,185 @@
+"""What a user may call a slide, and how its bytes are reached: by ranges, by tiles, or by a verified download."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from intake_tcga._version import __version__
+from intake_tcga.blocks import BlockFile
+from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.errors import CacheError, MissingFileError, OptionError
+from intake_tcga.remote import RemoteFile, name_problem, redact
+from intake_tcga.slides.directories import Tiff
+from intake_tcga.slides.header import Header
+from intake_tcga.slides.pyramid import Pyramid
+from intake_tcga.slides.slide import Slide
+from intake_tcga.slides.tiff import read_header, read_pyramid
+from intake_tcga.slides.tile_service import ServiceLevel, TileService
+from intake_tcga.slides.token import Token
+from intake_tcga.transfer.options import is_local
+from intake_tcga.transfer.ranged import RangedFile
+
+Method = Literal["ranges", "tiles", "download"]
+METHODS = ("ranges", "tiles", "download")
+
+AT_ONCE = 4
+"""Requests under way at once for one slide, as the GDC asks of its users."""
+
+_BLOCK = 64 * 1024  # bytes of metadata read at once: directories are small, and far from each other
+
+
+@dataclass(frozen=True)
+class SlideSource:
+    """Where one slide is, with all that is needed to read it. A value: it opens nothing, and pickles."""
+
+    name: str
+    """How errors call it: its file name."""
+
+    url: str
+    """A path or URL; show :attr:`shown_url` only."""
+
+    cache: VerifiedFileCache
+    slide: Slide | None = None
+    """What the GDC says of it."""
+
+    endpoint: str = ""
+    """The GDC's address; empty where the slide is elsewhere."""
+
+    token: Token = field(default_factory=Token)
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    at_once: int = AT_ONCE
+
+    @classmethod
+    def local_or_url(cls, source: str | os.PathLike[str], cache: VerifiedFileCache, **options: Any) -> SlideSource:
+        """Name a file on disk, or a URL.
+
+        Raises
+        ------
+        MissingFileError
+            There is no such file.
+        """
+        url = os.fspath(source)
+        if "://" not in url:
+            path = Path(url).expanduser()
+            if not path.is_file():
+                raise MissingFileError(f"{path} is not a file; check its path.")
+            return cls(path.name, str(path), cache, **options)
+        return cls(_file_name(url), url, cache, **options)
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without credentials."""
+        return redact(self.url)
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether it is a plain file here."""
+        return "://" not in self.url
+
+    def attrs(self, method: str) -> dict[str, Any]:
+        """Return what is known of the slide, and its provenance."""
+        attrs: dict[str, Any] = {}
+        if self.slide is not None:
+            names = ("file_id", "file_name", "barcode", "case", "project", "primary_site", "disease_type")
+            names += ("sample_type", "kind", "md5", "data_release")
+            attrs = {name: value for name in names if (value := getattr(self.slide, name)) is not None}
+        return attrs | {
+            "method": method,
+            "intake_tcga:source_url": self.shown_url,
+            "intake_tcga:package_version": __version__,
+        }
+
+    def ranged(self) -> RangedFile:
+        """Return the slide's file, to be read by ranges."""
+        return RangedFile(
+            self.url,
+            size=None if self.slide is None else self.slide.size,
+            storage_options=self.storage_options,
+            offline=self.cache.offline,
+            budget=self.cache.budget,
+            headers=self._headers,
+            concurrency=self.at_once,
+        )
+
+    def pyramid(self, *, keep: bool) -> Pyramid:
+        """Describe the slide by its own file, read by ranges; ``keep`` its header on disk for the next time."""
+        file = self.ranged()
+        return read_pyramid(self._tiff(file, keep=keep), file)
+
+    def tiles(self, *, keep: bool, header_needed: bool) -> Pyramid:
+        """Describe the slide by its tiles at the tile service, and its header, if needed, by its own file."""
+        if self.slide is None or not self.endpoint:
+            raise OptionError(f"{self.name} is not a slide of the GDC, which alone has tiles; use method='ranges'.")
+        service = TileService(
+            self.endpoint,
+            self.slide.file_id,
+            self.name,
+            self._headers,
+            self.storage_options,
+            self.cache.offline,
+            self.cache.budget,
+        )
+        zoom = service.pyramid()
+        header: Header | None = read_header(self._tiff(self.ranged(), keep=keep)) if header_needed else None
+        levels = tuple(ServiceLevel(service, zoom, level) for level in zoom.levels())
+        return Pyramid(self.name, levels, {}, header)
+
+    def downloaded(self) -> tuple[SlideSource, Callable[[], None]]:
+        """Fetch the whole file; return it as one on disk, and what removes it again if this put it there."""
+        if self.is_on_disk:
+            return self, lambda: None
+        file = self._remote_file()
+        was_there = self.cache.find(file) is not None
+        path = self.cache.fetch(file, storage_options=self._options_of_download())
+        local = SlideSource(self.name, str(path), self.cache, self.slide, self.endpoint, at_once=self.at_once)
+        return local, lambda: None if was_there else _remove(path)
+
+    def _remote_file(self) -> RemoteFile:
+        if self.slide is not None:
+            return self.slide.remote_file(self.endpoint)
+        return RemoteFile(self.url, self.name, collection=("slides",))
+
+    def _options_of_download(self) -> dict[str, Any]:
+        options = dict(self.storage_options)
+        if self._headers:
+            options["headers"] = {**options.get("headers", {}), **self._headers}
+        return options
+
+    @property
+    def _headers(self) -> Mapping[str, str]:
+        return self.token.headers(self.url, endpoint=self.endpoint) if self.endpoint else {}
+
+    def _tiff(self, file: RangedFile, *, keep: bool) -> Tiff:
+        kept = keep and not is_local(self.url)
+        blocks = BlockFile(
+            file,
+            block_size=_BLOCK,
+            keep=self.cache.root / ".intake-tcga" / "slides" if kept else None,
+            key=None if self.slide is None else f"md5-{self.slide.md5}",
+        )
+        return Tiff.open(blocks, blocks.size, self.name)
+
+
+def _file_name(url: str) -> str:
+    """Return the last part of a URL's path, if it is a plain file name."""
+    name = unquote(urlsplit(redact(url)).path.rpartition("/")[2])
+    return "slide" if name_problem(name) else name
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CacheError(f"{path} cannot be removed ({error.strerror}); remove it by hand.") from None
+
+
+def looks_like_a_place(source: str | os.PathLike[str]) -> bool:
+    """Tell a path or URL from the name of a slide: a bare name is a path only if there is such a file."""
+    text = os.fspath(source)
+    return not isinstance(source, str) or "://" in text or bool(re.search(r"[/\\]", text)) or Path(text).is_file()

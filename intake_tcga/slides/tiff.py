@@ -1,0 +1,388 @@
+"""A slide's own TIFF file: its levels and the images beside them, of which tiles are read by ranges.
+
+What a page says is judged once, when the file is opened; what comes out are plain values that say where tiles lie.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from intake_tcga.errors import FileFormatError
+from intake_tcga.slides.directories import Directory, Field, Tiff
+from intake_tcga.slides.header import Header, associated_name, mpp_of_tags
+from intake_tcga.slides.pyramid import Pyramid
+from intake_tcga.slides.pixels import Cell, Pixels, load_pillow, read_pixels
+from intake_tcga.slides.scale import Pair
+from intake_tcga.slides.tile_codecs import RGB, Codec
+
+_MOST_PIXELS = 2**31  # along one axis
+_LARGEST_TILE = 2**26  # pixels; a strip may be a whole small image
+_GAP = 64 * 1024  # bytes between two tiles that are read along
+_REQUEST = 4 * 2**20  # bytes of one request
+_AT_ONCE = 16 * 2**20  # bytes of tiles, as they are in the file, held while they are decoded
+_KEPT_INDEX = 256 * 1024  # bytes of a level's table of tiles that are read as a whole, and kept
+_THREADS = min(8, os.cpu_count() or 1)
+_WHITE = 255
+
+_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
+_DESCRIPTION, _STRIPS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES = 270, 273, 277, 278, 279
+_X_RESOLUTION, _Y_RESOLUTION, _PLANES, _UNIT, _PREDICTOR = 282, 283, 284, 296, 317
+_TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _JPEG_TABLES = 322, 323, 324, 325, 347
+
+
+class Ranges(Protocol):
+    """What reads many ranges at once."""
+
+    def read(self, ranges: Sequence[tuple[int, int]], *, gap: int, largest: int) -> Sequence[Any]:
+        """Return the bytes of each range, by offset and length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where a level's tiles lie: two long lists in the file."""
+
+    offsets: Field
+    lengths: Field
+
+    @property
+    def size(self) -> int:
+        """Bytes of both."""
+        return self.offsets.length + self.lengths.length
+
+
+@dataclass(frozen=True)
+class TiffLevel:
+    """One image of a TIFF file, as a grid of tiles; strips are tiles as wide as the image.
+
+    Tiles without bytes are holes. Scanners leave out what they did not scan, which is white; and some leave holes in
+    a coarser level where the finer one has pixels, from which they are filled.
+    """
+
+    tiff: Tiff
+    ranges: Ranges
+    size: tuple[int, int]
+    tile_size: tuple[int, int]
+    codec: Codec
+    table: Table
+    tables: Field | None
+    """What JPEG tiles share."""
+
+    is_tiled: bool
+    label: str
+    """How errors call it: ``level 2``."""
+
+    finer: TiffLevel | None = None
+    """The next finer level."""
+
+    _known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_known": {}}
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of tiles."""
+        return -(-self.size[1] // self.tile_size[1]), -(-self.size[0] // self.tile_size[0])
+
+    def each_tile(self, cells: Sequence[Cell], use: Callable[[Cell, Pixels], None]) -> None:
+        """Read and decode tiles; ``use`` is called from several threads.
+
+        Raises
+        ------
+        FileFormatError
+            A tile lies outside the file or does not decode; the message names it.
+        """
+        if not cells:
+            return
+        offsets, lengths = self._places(cells)
+        filled = lengths > 0
+        for at in np.flatnonzero(~filled).tolist():
+            use(cells[at], self._hole(cells[at]))
+        order = np.flatnonzero(filled)
+        order = order[np.argsort(offsets[order], kind="stable")]
+        tables = self._jpeg_tables() if len(order) else None
+        with ThreadPoolExecutor(_THREADS, "intake-tcga-tiles") as pool:
+            for batch in _batches(order, lengths):
+                wanted = [(int(offsets[at]), int(lengths[at])) for at in batch]
+                blobs = self.ranges.read(wanted, gap=_GAP, largest=_REQUEST)
+
+                def work(item: tuple[int, Any]) -> None:
+                    at, blob = item
+                    use(cells[at], self._decoded(cells[at], blob, tables))
+
+                for _ in pool.map(work, zip(batch.tolist(), blobs, strict=True)):
+                    pass
+
+    def has_pixels(self, cells: Sequence[Cell]) -> bool:
+        """Tell whether any of these tiles has pixels, in this level or a finer one, without reading them."""
+        if bool((self._places(cells)[1] > 0).any()):
+            return True
+        return self.finer is not None and any(self.finer.has_pixels(self._below(cell)) for cell in cells)
+
+    def _decoded(self, cell: Cell, blob: Any, tables: bytes | None) -> Pixels:
+        width, height = self.tile_size
+        right, bottom = self._extent(cell)
+        try:
+            tile = self.codec.decode(blob, height if self.is_tiled else bottom, width, tables)
+        except FileFormatError as error:
+            raise FileFormatError(
+                f"{self.tiff.name} is damaged: {self.label}, tile at row {cell[0]} and column {cell[1]}: {error}; "
+                "fetch it again."
+            ) from None
+        return tile[:bottom, :right]
+
+    def _extent(self, cell: Cell) -> tuple[int, int]:
+        """Return the width and height of what a tile shows of the level."""
+        (width, height), (row, column) = self.tile_size, cell
+        return min(width, self.size[0] - column * width), min(height, self.size[1] - row * height)
+
+    def _hole(self, cell: Cell) -> Pixels:
+        """Return what is seen through a hole: the finer level, shrunk; else white."""
+        width, height = self._extent(cell)
+        cells = self._below(cell) if self.finer is not None else []
+        if self.finer is None or not self.finer.has_pixels(cells):
+            return np.full((height, width, 3), _WHITE, np.uint8)
+        rows, columns = self._span(cell)
+        pixels = read_pixels(self.finer, np.arange(*rows), np.arange(*columns))
+        image = load_pillow()
+        return np.asarray(image.fromarray(pixels).resize((width, height), image.Resampling.BOX))
+
+    def _span(self, cell: Cell) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return which rows and columns of the finer level a tile covers."""
+        assert self.finer is not None
+        ends: list[tuple[int, int]] = []
+        for at, length, tile in zip(cell, self.size[::-1], self.tile_size[::-1], strict=True):
+            finer = self.finer.size[1 - len(ends)]
+            first, last = at * tile, min((at + 1) * tile, length)
+            ends.append((min(finer - 1, first * finer // length), max(1, -(-last * finer // length))))
+        return ends[0], ends[1]
+
+    def _below(self, cell: Cell) -> list[Cell]:
+        """Return the tiles of the finer level under a tile."""
+        assert self.finer is not None
+        rows, columns = self._span(cell)
+        width, height = self.finer.tile_size
+        return [
+            (row, column)
+            for row in range(rows[0] // height, (rows[1] - 1) // height + 1)
+            for column in range(columns[0] // width, (columns[1] - 1) // width + 1)
+        ]
+
+    def _places(self, cells: Sequence[Cell]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Return the offset and length of each tile, checked; of holes, the length 0."""
+        columns = self.grid[1]
+        wanted = np.array([row * columns + column for row, column in cells], np.int64)
+        offsets, lengths = self._listed(wanted)
+        holes = (offsets <= 0) | (lengths <= 0)
+        offsets, lengths = np.where(holes, 0, offsets), np.where(holes, 0, lengths)
+        width, height = self.tile_size
+        most = 4 * width * height * self.codec.samples + 2**16
+        bad = (lengths > most) | (offsets > self.tiff.size - lengths)
+        if bad.any():
+            at = int(np.argmax(bad))
+            raise FileFormatError(
+                f"{self.tiff.name} is damaged or cut short: {self.label}, tile at row {cells[at][0]} and column "
+                f"{cells[at][1]} would be {int(lengths[at]):,} bytes at {int(offsets[at]):,}, and the file has "
+                f"{self.tiff.size:,}; fetch it again."
+            )
+        return offsets, lengths
+
+    def _listed(self, wanted: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Look some tiles up in the level's table: read as a whole if it is small, else the rows that are needed."""
+        both = (self.table.offsets, self.table.lengths)
+        if self.table.size <= _KEPT_INDEX:
+            if "table" not in self._known:
+                self._known["table"] = [_numbers(self.tiff.raw(part), part) for part in both]
+            offsets, lengths = (whole[wanted] for whole in self._known["table"])
+            return offsets, lengths
+        unique = np.unique(wanted)
+        breaks = np.flatnonzero(np.diff(unique) > 1)
+        firsts, lasts = unique[np.r_[0, breaks + 1]], unique[np.r_[breaks, len(unique) - 1]]
+        ranges = [
+            (part.place + int(first) * part.dtype.itemsize, int(last - first + 1) * part.dtype.itemsize)
+            for part in both
+            for first, last in zip(firsts, lasts, strict=True)
+        ]
+        blobs = self.ranges.read(ranges, gap=_GAP, largest=_REQUEST)
+        found = []
+        for at, part in enumerate(both):
+            own = blobs[at * len(firsts) : (at + 1) * len(firsts)]
+            listed = np.concatenate([_numbers(blob, part) for blob in own])
+            found.append(listed[np.searchsorted(unique, wanted)])
+        return found[0], found[1]
+
+    def _jpeg_tables(self) -> bytes | None:
+        if self.tables is None:
+            return None
+        if "tables" not in self._known:
+            self._known["tables"] = self.tiff.raw(self.tables)
+        tables: bytes = self._known["tables"]
+        return tables
+
+
+def read_header(tiff: Tiff) -> Header:
+    """Read the header of a slide's finest level, and nothing else."""
+    first = tiff.first_directory()
+    return Header.of(tiff.text(first, _DESCRIPTION), _tagged_mpp(tiff, first))
+
+
+def read_pyramid(tiff: Tiff, ranges: Ranges) -> Pyramid:
+    """Describe a slide's TIFF file: Aperio's layout, or any pyramid of pages or of sub-directories.
+
+    Parameters
+    ----------
+    tiff
+        The opened file; its directories are read here.
+    ranges
+        Reads its tiles, later.
+
+    Raises
+    ------
+    FileFormatError
+        The file is damaged, hostile, or no image that can be shown as a slide.
+    """
+    pages = tiff.directories()
+    header = Header.of(tiff.text(pages[0], _DESCRIPTION), _tagged_mpp(tiff, pages[0]))
+    base = _level(tiff, ranges, pages[0], "level 0")
+    levels, associated = [base], {}
+    if header.vendor == "aperio":
+        coarser = [page for page in pages[1:] if _TILES in page.fields]
+        associated = _associated(tiff, ranges, pages)
+    else:
+        coarser = tiff.sub_directories(pages[0])
+        coarser += [page for page in pages[1:] if tiff.number(page, _SUBFILE, 0) & 1]
+    for page in coarser:
+        if (level := _if_readable(tiff, ranges, page)) and _same_shape(level, base):
+            levels.append(level)
+    return Pyramid(tiff.name, _linked(levels), associated, header)
+
+
+def _associated(tiff: Tiff, ranges: Ranges, pages: Sequence[Directory]) -> dict[str, TiffLevel]:
+    """Describe Aperio's thumbnail, label and macro: the pages that are not in tiles."""
+    found = {}
+    for at, page in enumerate(pages):
+        if at == 0 or _TILES in page.fields:
+            continue
+        name = associated_name(tiff.text(page, _DESCRIPTION), is_second=at == 1)
+        if name and (image := _if_readable(tiff, ranges, page, name)):
+            found[name] = image
+    return found
+
+
+def _tagged_mpp(tiff: Tiff, page: Directory) -> Pair | None:
+    x, y = tiff.ratio(page, _X_RESOLUTION), tiff.ratio(page, _Y_RESOLUTION)
+    return mpp_of_tags(x, y, tiff.number(page, _UNIT, 2))
+
+
+def _same_shape(level: TiffLevel, base: TiffLevel) -> bool:
+    """Tell whether an image shows the same as the finest level: as wide for its height, but for rounded pixels."""
+    across, down = (of / own for of, own in zip(base.size, level.size, strict=True))
+    rounding = 2 * (1 / level.size[0] + 1 / level.size[1]) + 0.005
+    return across > 1 and abs(across / down - 1) < rounding
+
+
+def _linked(levels: Sequence[TiffLevel]) -> tuple[TiffLevel, ...]:
+    """Return the levels in order, numbered, and each with the next finer one."""
+    linked: list[TiffLevel] = []
+    for at, level in enumerate(sorted(levels, key=lambda level: -level.size[0])):
+        linked.append(
+            TiffLevel(
+                **{
+                    **level.__dict__,
+                    "label": f"level {at}",
+                    "finer": linked[-1] if linked else None,
+                    "_known": {},
+                }
+            )
+        )
+    return tuple(linked)
+
+
+def _if_readable(tiff: Tiff, ranges: Ranges, page: Directory, label: str = "a level") -> TiffLevel | None:
+    """Describe an image, or return None: what a slide can do without may be of a kind that is not supported."""
+    try:
+        return _level(tiff, ranges, page, label)
+    except _Unsupported:
+        return None
+
+
+class _Unsupported(FileFormatError):
+    """An image is sound, and of a kind that is not supported."""
+
+
+def _level(tiff: Tiff, ranges: Ranges, page: Directory, label: str) -> TiffLevel:
+    """Describe one image.
+
+    Raises
+    ------
+    FileFormatError
+        What it says cannot be.
+    """
+    where = f"{tiff.name}, {label}"
+    size = tiff.number(page, _WIDTH), tiff.number(page, _HEIGHT)
+    tiled = _TILES in page.fields
+    if tiled:
+        tile = tiff.number(page, _TILE_WIDTH), tiff.number(page, _TILE_HEIGHT)
+    else:
+        tile = size[0], min(size[1], tiff.number(page, _ROWS_PER_STRIP, size[1]))
+    if not all(0 < side < _MOST_PIXELS for side in (*size, *tile)) or tile[0] * tile[1] > _LARGEST_TILE:
+        raise FileFormatError(
+            f"{where} is damaged: it would have {size[0]:,} × {size[1]:,} pixels in tiles of {tile[0]:,} × "
+            f"{tile[1]:,}; fetch it again."
+        )
+    codec = Codec(
+        tiff.number(page, _COMPRESSION, 1),
+        tiff.number(page, _PHOTOMETRIC, RGB),
+        tiff.number(page, _SAMPLES, 1),
+        tiff.number(page, _PREDICTOR, 1),
+    )
+    bits = set(tiff.numbers(page.fields[_BITS], most=64)) if _BITS in page.fields else {1}
+    problem = codec.problem()
+    if bits != {8}:
+        problem = f"its samples have {', '.join(map(str, sorted(bits)))} bits, and 8 are supported"
+    if tiff.number(page, _PLANES, 1) != 1:
+        problem = "its colours are kept in separate planes, which is not supported"
+    if problem:
+        raise _Unsupported(f"{where} cannot be shown: {problem}; convert it.")
+    level = TiffLevel(
+        tiff, ranges, size, tile, codec, _table(tiff, page, where, tiled), page.fields.get(_JPEG_TABLES), tiled, label
+    )  # fmt: skip
+    rows, columns = level.grid
+    if not level.table.offsets.count == level.table.lengths.count == rows * columns:
+        raise FileFormatError(
+            f"{where} is damaged: it has {rows:,} × {columns:,} tiles, and says of {level.table.offsets.count:,} where "
+            f"they are and of {level.table.lengths.count:,} how long; fetch it again."
+        )
+    return level
+
+
+def _table(tiff: Tiff, page: Directory, where: str, tiled: bool) -> Table:
+    tags = (_TILES, _TILE_BYTES) if tiled else (_STRIPS, _STRIP_BYTES)
+    found = [page.fields.get(tag) for tag in tags]
+    for part in found:
+        if part is None or part.kind not in {3, 4, 13, 16, 18} or part.place + part.length > tiff.size:
+            raise FileFormatError(
+                f"{where} is damaged or cut short: the list of its tiles is not in the file; fetch it again."
+            )
+    offsets, lengths = found
+    assert offsets is not None
+    assert lengths is not None
+    return Table(offsets, lengths)
+
+
+def _numbers(blob: Any, part: Field) -> npt.NDArray[np.int64]:
+    # Offsets beyond 2^63 become negative, and so holes; no file is that long.
+    return np.frombuffer(blob, part.dtype).astype(np.int64)
+
+
+def _batches(order: npt.NDArray[np.intp], lengths: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.intp]]:
+    """Cut a sequence of tiles into runs of bounded bytes."""
+    number = np.cumsum(lengths[order]) // _AT_ONCE
+    yield from (run for run in np.split(order, np.flatnonzero(np.diff(number)) + 1) if len(run))

@@ -1,0 +1,168 @@
+"""The bytes of one tile into its pixels: always (rows, columns, 3) of uint8, red, green, blue.
+
+As OpenSlide does, the colours of JPEG tiles are what the TIFF tags say, whatever the JPEG data say themselves. A tile
+is decoded into an array of the size that it must have, so that no tile can ask for more memory than that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intake_tcga.errors import FileFormatError, MissingDependencyError
+
+Pixels = npt.NDArray[np.uint8]
+
+NONE, LZW, JPEG, DEFLATE = 1, 5, 7, 8
+JPEG2000_YCBCR, JPEG2000_RGB = 33003, 33005
+_JPEG2000 = {JPEG2000_YCBCR: "YCbCr", 33004: "RGB", JPEG2000_RGB: "RGB", 34712: "RGB"}
+_NAMES = {NONE: "none", LZW: "LZW", JPEG: "JPEG", DEFLATE: "deflate", 32946: "deflate"} | dict.fromkeys(
+    _JPEG2000, "JPEG 2000"
+)
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, YCBCR = 0, 1, 2, 6
+_PHOTOMETRICS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, YCBCR: 3}
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How the tiles of one level are encoded."""
+
+    compression: int
+    """TIFF's number."""
+
+    photometric: int
+    """What the samples mean, in TIFF's numbers."""
+
+    samples: int
+    """Numbers a pixel, an opacity among them."""
+
+    predictor: int = 1
+    """2 where each sample is kept as its difference from the one to the left."""
+
+    @property
+    def name(self) -> str:
+        """The compression's name."""
+        return _NAMES.get(self.compression, f"TIFF compression {self.compression}")
+
+    def problem(self) -> str | None:
+        """Say why such tiles cannot be read, or None."""
+        if self.compression not in _NAMES:
+            return f"its tiles are compressed in a way that is not supported ({self.name})"
+        colours = _PHOTOMETRICS.get(self.photometric)
+        if colours is None or self.samples not in {colours, colours + 1}:
+            return f"its pixels have {self.samples} samples of photometric {self.photometric}, which is not supported"
+        if self.photometric == YCBCR and self.compression not in {JPEG, *_JPEG2000}:
+            return f"its YCbCr pixels are compressed with {self.name}, which is not supported"
+        if self.predictor != 1 and (self.predictor != 2 or self.compression in {JPEG, *_JPEG2000}):
+            return f"its tiles have predictor {self.predictor}, which is not supported"
+        return None
+
+    def decode(self, blob: Any, rows: int, columns: int, tables: bytes | None = None) -> Pixels:
+        """Decode one tile.
+
+        Parameters
+        ----------
+        blob : bytes-like
+            The tile as it is in the file.
+        rows, columns : int
+            Its size in pixels.
+        tables : bytes, optional
+            What JPEG tiles share.
+
+        Returns
+        -------
+        numpy.ndarray
+            (rows, columns, 3) of uint8; what is not opaque is on white.
+
+        Raises
+        ------
+        FileFormatError
+            The bytes are not such a tile; the caller knows which.
+        MissingDependencyError
+            imagecodecs is not installed.
+        """
+        codecs = load_codecs()
+        shape = (rows, columns, self.samples) if self.samples > 1 else (rows, columns)
+        try:
+            tile = self._samples(codecs, bytes(blob), shape, tables)
+        except (MissingDependencyError, MemoryError):
+            raise
+        except Exception as error:  # noqa: BLE001 - each codec has errors of its own
+            raise FileFormatError(f"its {self.name} data do not decode ({str(error)[:100]})") from None
+        return _to_rgb(tile.reshape(rows, columns, self.samples), self.photometric)
+
+    def _samples(
+        self, codecs: ModuleType, blob: bytes, shape: tuple[int, ...], tables: bytes | None
+    ) -> Pixels:
+        if self.compression == JPEG:
+            return self._jpeg(codecs, blob, shape, tables)
+        if self.compression in _JPEG2000:
+            return self._jpeg2000(codecs, blob, shape)
+        size = int(np.prod(shape))
+        if self.compression == LZW:
+            blob = codecs.lzw_decode(blob, out=size)
+        elif self.compression != NONE:
+            blob = codecs.zlib_decode(blob, out=size)
+        if len(blob) < size:
+            raise FileFormatError(f"{len(blob):,} of {size:,} bytes")
+        tile = np.frombuffer(blob, np.uint8, size).reshape(shape)
+        return np.add.accumulate(tile, axis=1, dtype=np.uint8) if self.predictor == 2 else tile
+
+    def _jpeg(self, codecs: ModuleType, blob: bytes, shape: tuple[int, ...], tables: bytes | None) -> Pixels:
+        if blob.rfind(b"\xff\xd9") < 0:  # libjpeg would only warn, and leave the rest grey
+            raise FileFormatError("they are cut short")
+        colours = {RGB: "RGB", YCBCR: "YCBCR"}.get(self.photometric)
+        tile: Pixels = codecs.jpeg8_decode(
+            blob,
+            tables=tables,
+            colorspace=colours,
+            outcolorspace="RGB" if colours else None,
+            out=np.empty(shape, np.uint8),
+        )
+        return tile
+
+    def _jpeg2000(self, codecs: ModuleType, blob: bytes, shape: tuple[int, ...]) -> Pixels:
+        tile: Pixels = codecs.jpeg2k_decode(blob, numthreads=1, out=np.empty(shape, np.uint8))
+        if _JPEG2000[self.compression] == "YCbCr" and not _has_smaller_chroma(blob):
+            return _from_ycbcr(tile)  # the codec itself converts those whose chroma is smaller
+        return tile
+
+
+def load_codecs() -> ModuleType:
+    """Import imagecodecs, or say how to get it."""
+    try:
+        import imagecodecs
+    except ImportError:
+        raise MissingDependencyError(
+            "Slides need imagecodecs and Pillow; run pip install 'intake-tcga[slides]'."
+        ) from None
+    return imagecodecs
+
+
+def _has_smaller_chroma(blob: bytes) -> bool:
+    """Tell from a JPEG 2000 codestream's SIZ marker whether its second component is sampled more coarsely."""
+    at = blob.find(b"\xff\x51")
+    return at >= 0 and len(blob) > at + 45 and blob[at + 44 : at + 46] != b"\x01\x01"
+
+
+def _from_ycbcr(tile: Pixels) -> Pixels:
+    """Convert as JPEG does (ITU-R BT.601, full range)."""
+    y, cb, cr = (tile[..., at].astype(np.float32) - (128 if at else 0) for at in range(3))
+    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
+    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+
+
+def _to_rgb(tile: Pixels, photometric: int) -> Pixels:
+    colours = _PHOTOMETRICS[photometric]
+    seen = tile[..., :colours]
+    if photometric == WHITE_IS_ZERO:
+        seen = np.invert(seen)
+    if tile.shape[-1] > colours:
+        opacity = tile[..., colours:].astype(np.uint16)
+        seen = ((seen * opacity + 255 * (255 - opacity) + 127) // 255).astype(np.uint8)
+    rgb: Pixels = seen if colours == 3 else np.repeat(seen, 3, axis=-1)
+    return rgb

@@ -1,0 +1,162 @@
+"""The GDC's tile service: a slide as a Deep Zoom pyramid of small pictures, asked for one by one.
+
+It is not documented. Its tiles are JPEG once more, so they are near the slide's own pixels, not equal to them.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from intake_tcga.budget import Budget
+from intake_tcga.errors import FileFormatError, RemoteNotFoundError
+from intake_tcga.slides.deep_zoom import DeepZoom
+from intake_tcga.slides.pixels import Cell, Pixels, load_pillow
+from intake_tcga.transfer import read_small
+
+_LARGEST_METADATA = 64 * 1024
+_AT_ONCE = 4
+_turns = threading.BoundedSemaphore(_AT_ONCE)  # of all slides of this process: one service serves them all
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class TileService:
+    """Where one slide's tiles are."""
+
+    endpoint: str
+    file_id: str
+    name: str
+    """How errors call the slide."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """May hold a token."""
+
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    offline: bool = False
+    budget: Budget = field(default_factory=Budget)
+
+    def pyramid(self) -> DeepZoom:
+        """Ask for the geometry.
+
+        Raises
+        ------
+        RemoteNotFoundError
+            The service has no tiles of this slide; the message says how to read it instead.
+        FileFormatError
+            What it says cannot be.
+        """
+        try:
+            said = json.loads(self._ask(f"tile/metadata/{self.file_id}", _LARGEST_METADATA))
+        except RemoteNotFoundError:
+            said = None
+        except ValueError:
+            raise FileFormatError(
+                f"The tile service does not describe {self.name} in JSON; use method='ranges'."
+            ) from None
+        return DeepZoom.of(said, self.name)
+
+    def tile(self, zoom: DeepZoom, level: int, column: int, row: int) -> Pixels:
+        """Fetch one tile, overlap included; one that does not decode is asked for again.
+
+        Raises
+        ------
+        FileFormatError
+            It does not decode, or is of another size than the geometry says.
+        TransferError
+            It could not be fetched.
+        """
+        left, top, right, bottom = zoom.tile(level, column, row)
+        path = f"tile/{self.file_id}?level={level}&x={column}&y={row}"
+        most = 4 * (right - left) * (bottom - top) + 2**16
+        problem = ""
+        for _ in range(_ATTEMPTS):
+            with _turns:
+                body = self._ask(path, most)
+            try:
+                return _decoded(body, (right - left, bottom - top))
+            except _DamagedTileError as error:
+                problem = str(error)
+        raise FileFormatError(
+            f"The tile service gives tile {column}, {row} of level {level} of {self.name} damaged ({problem}); "
+            "use method='ranges'."
+        )
+
+    def _ask(self, path: str, limit: int) -> bytes:
+        options = {**self.storage_options}
+        if self.headers:
+            options["headers"] = {**options.get("headers", {}), **self.headers}
+        return read_small(
+            f"{self.endpoint}/{path}",
+            limit=limit,
+            storage_options=options,
+            offline=self.offline,
+            budget=self.budget,
+        )
+
+
+@dataclass(frozen=True)
+class ServiceLevel:
+    """One level of the service's pyramid, as a plain grid: what tiles show of their neighbours is cut off."""
+
+    service: TileService
+    zoom: DeepZoom
+    level: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.zoom.size(self.level)
+
+    @property
+    def tile_size(self) -> tuple[int, int]:
+        """Width and height of a tile without overlap."""
+        return self.zoom.tile_size, self.zoom.tile_size
+
+    def each_tile(self, cells: Sequence[Cell], use: Callable[[Cell, Pixels], None]) -> None:
+        """Fetch and decode tiles, a few at once; ``use`` is called from several threads."""
+
+        def work(cell: Cell) -> None:
+            row, column = cell
+            tile = self.service.tile(self.zoom, self.level, column, row)
+            left, top, _, _ = self.zoom.tile(self.level, column, row)
+            own = self.zoom.cell(self.level, column, row)
+            use(cell, tile[own[1] - top : own[3] - top, own[0] - left : own[2] - left])
+
+        pool = ThreadPoolExecutor(_AT_ONCE, "intake-tcga-tiles")
+        try:
+            for _ in pool.map(work, cells):
+                pass
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+class _DamagedTileError(Exception):
+    """A tile does not decode, or is another one's."""
+
+
+def _decoded(body: bytes, size: tuple[int, int]) -> Pixels:
+    image = load_pillow()
+    try:
+        # Opening reads the head alone: a picture of another size is refused before it takes memory.
+        with image.open(io.BytesIO(body), formats=("JPEG", "PNG")) as picture:
+            if picture.size != size:
+                raise _DamagedTileError(
+                    f"it has {picture.width} × {picture.height} pixels, not {size[0]} × {size[1]}"
+                )
+            if "A" in picture.getbands() or "transparency" in picture.info:
+                shown = picture.convert("RGBA")
+                white = image.new("RGBA", shown.size, "white")
+                return np.asarray(image.alpha_composite(white, shown).convert("RGB"))
+            return np.asarray(picture.convert("RGB"))
+    except _DamagedTileError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Pillow's plugins raise what they like for damaged data
+        raise _DamagedTileError(f"{type(error).__name__}: {str(error)[:80]}") from None
