@@ -21,7 +21,7 @@ class Plan:
     Examples
     --------
     >>> plan = merge([(0, 2), (3, 2), (0, 4), (9, 0)], gap=1, largest=100)
-    >>> plan.requests, plan.slices([b"abcde"])
+    >>> plan.requests, [bytes(one) for one in plan.slices([b"abcde"])]
     (((0, 5),), [b'ab', b'de', b'abcd', b''])
     """
 
@@ -30,11 +30,6 @@ class Plan:
 
     requests: tuple[Range, ...]
     """What to read: ascending, without overlaps, none empty, none longer than the largest allowed."""
-
-    @property
-    def end(self) -> int:
-        """Offset after the last byte of any wanted range."""
-        return max((offset + length for offset, length in self.wanted), default=0)
 
     def slices(self, bodies: Sequence[Bytes]) -> list[bytes | memoryview]:
         """Cut the wanted ranges out of the bodies of all requests, copying only those that several bodies share."""

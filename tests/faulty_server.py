@@ -99,6 +99,7 @@ class Reply:
     start: int = 0
     end: int | None = None
     ranged: bool = False
+    beyond: bool = False
     extra: dict = field(default_factory=dict)
 
     @property
@@ -132,7 +133,10 @@ class Reply:
 
     def whole_head(self):
         """Send the head that a good server would."""
-        if self.start or self.ranged:
+        if self.beyond:
+            self.head(416, 0, Content_Range=f"bytes */{len(self.body)}")
+            self.start = len(self.body)
+        elif self.start or self.ranged:
             last = self.start + len(self.rest()) - 1
             content_range = f"bytes {self.start}-{last}/{len(self.body)}"
             self.head(206, len(self.rest()), Content_Range=content_range)
@@ -175,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault is None and name not in server.bodies:
             fault = not_found
         self.prepare(reply)
+        if request.headers.get("if-match") not in {None, reply.extra.get("ETag")}:
+            fault = fault or status(412)
         if head_only:
             reply.start = 0
             (fault or Reply.whole_head)(reply)
@@ -195,7 +201,9 @@ class _Handler(BaseHTTPRequestHandler):
             reply.extra["Accept-Ranges"] = "bytes"
             wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", reply.request.headers.get("range", ""))
             same = reply.request.headers.get("if-range") in {None, reply.extra.get("ETag")}
-            if wanted and same and int(wanted[1]) < len(reply.body):
+            if wanted and "if-range" not in reply.request.headers and int(wanted[1]) >= len(reply.body):
+                reply.beyond = True
+            elif wanted and same and int(wanted[1]) < len(reply.body):
                 reply.start = int(wanted[1])
                 reply.end = int(wanted[2]) + 1 if wanted[2] else None
                 reply.ranged = True

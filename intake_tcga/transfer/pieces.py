@@ -20,6 +20,9 @@ from intake_tcga.transfer.reply import TransientError
 MOST_AT_ONCE = 32
 """Requests under way to one host at most, whatever asks for them in this process."""
 
+_STUCK = 1.0
+"""Seconds after which a loop that has not even begun is taken for one that may never do."""
+
 _hosts: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]] = (
     weakref.WeakKeyDictionary()
 )
@@ -159,6 +162,17 @@ class Tally:
         return sum(one[0] for one in each), sum(one[1] for one in each)
 
 
+class StuckError(Exception):
+    """The loop's thread does not come to what it is given: it may wait for a lock that the caller holds (HDF5's)."""
+
+
+def new_loop() -> asyncio.AbstractEventLoop:
+    """Start another loop in a thread of its own, as fsspec does with the one it shares."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="intake-tcga-io", daemon=True).start()
+    return loop
+
+
 class Reader(Protocol):
     """What reads pieces of one kind of place."""
 
@@ -181,8 +195,11 @@ class Crew:
 
     def run(self, pieces: Sequence[Piece], attempt: _Attempt, pin: Pin) -> list[memoryview]:
         """Fill all pieces, or raise what kept one from it; the others are given up then, and at Ctrl-C."""
-        future = asyncio.run_coroutine_threadsafe(self._all(pieces, attempt, pin), self.loop)
+        started = threading.Event()
+        future = asyncio.run_coroutine_threadsafe(self._all(pieces, attempt, pin, started), self.loop)
         try:
+            if not started.wait(_STUCK) and not started.is_set():
+                raise StuckError
             while True:
                 try:
                     future.result(timeout=0.5)  # Ctrl-C gets through between two waits, on every system
@@ -194,7 +211,10 @@ class Crew:
             future.cancel()
         return [piece.view for piece in pieces]
 
-    async def _all(self, pieces: Sequence[Piece], attempt: _Attempt, pin: Pin) -> None:
+    async def _all(
+        self, pieces: Sequence[Piece], attempt: _Attempt, pin: Pin, started: threading.Event
+    ) -> None:
+        started.set()
         try:
             async with asyncio.timeout(self.budget.deadline), asyncio.TaskGroup() as group:
                 for piece in pieces:

@@ -160,10 +160,11 @@ class RangedFile:
             Anything else that retries did not cure: also a server that knows no ranges, unless the file is small
             (1 MiB), and bytes that ended early each time.
         """
+        if any(length > largest for _, length in ranges):
+            _ = self.size  # damaged files ask for absurd lengths, which are not worth a plan
+        for offset, length in ranges:
+            self._pin.check_inside(offset, length)
         plan = merge(ranges, gap, largest)
-        if not plan.requests:
-            return [b"" for _ in plan.wanted]
-        self._pin.check_inside(0, plan.end)
         return plan.slices(self._fetch(plan.requests))
 
     def head(self, length: int) -> memoryview:
@@ -182,6 +183,8 @@ class RangedFile:
         self._reader = None
 
     def _fetch(self, requests: Sequence[Range], *, clip: bool = False) -> list[memoryview]:
+        if not requests:
+            return []
         try:
             return self._ready().fetch(requests, self._pin, clip=clip)
         except StuckError:

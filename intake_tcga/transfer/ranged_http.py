@@ -93,8 +93,6 @@ class HttpRanges:
         if head.content_range is None:
             raise TransientError("the server answers with a range and does not say which")
         first, last, total = head.content_range
-        if total is None and pin.size is None:
-            total = head.length if first == 0 and head.length != last + 1 else None
         pin.check(total, _validator(head))
         assert pin.size is not None
         if not piece.cut_at(pin.size):
@@ -122,6 +120,9 @@ class HttpRanges:
     async def _take_whole(self, piece: Piece, head: Head, response: aiohttp.ClientResponse, pin: Pin) -> None:
         """Take a small file as it comes, and refuse to wait for a large one."""
         length = head.length
+        if length is not None and piece.offset >= length > 0:
+            pin.check(length, _validator(head))
+            raise pin.beyond(piece.offset, piece.length)
         if length is None or length > SMALL:
             size = "an unknown number of" if length is None else f"all {length:,}"
             raise TransferError(

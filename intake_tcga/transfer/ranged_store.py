@@ -79,29 +79,34 @@ def _read_at(file: Any, length: int, offset: int) -> bytes:
 class StoreRanges:
     """Reads ranges through a filesystem of fsspec; at once where it is asynchronous."""
 
-    def __init__(self, source: Source, budget: Budget, at_once: int, tally: Tally) -> None:
+    def __init__(
+        self,
+        source: Source,
+        budget: Budget,
+        at_once: int,
+        tally: Tally,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
         from fsspec.asyn import get_loop
 
         self._source = source
         self._tally = tally
         self._asynchronous = bool(getattr(source.fs, "async_impl", False))
-        loop = source.fs.loop if self._asynchronous else get_loop()
+        loop = source.fs.loop if self._asynchronous else loop or get_loop()
         host = str(getattr(source.fs, "endpoint_url", None) or source.fs.protocol)
         self._crew = Crew(loop, host, at_once if self._asynchronous else 1, budget)
 
     def fetch(self, ranges: Sequence[Range], pin: Pin, *, clip: bool = False) -> list[memoryview]:
         """Read each range, all of them of the pinned bytes; ``clip`` lets the file end earlier."""
         must_be_outside(self._crew.loop, pin.shown_url)
+        pieces = [Piece(offset, length, clip) for offset, length in ranges]
+        if self._tells_tags:
+            return self._crew.run(pieces, self._attempt_s3, pin)
         if pin.identity is None:
             self._crew.run([Piece(0, 0)], self._describe, pin)
-        assert pin.size is not None
-        pieces = [Piece(offset, length, clip) for offset, length in ranges]
-        for piece in pieces:
-            if not piece.cut_at(pin.size):
-                raise pin.beyond(piece.offset, piece.length)
         views = self._crew.run(pieces, self._attempt, pin)
-        if not self._tells_tags:
-            self._crew.run([Piece(0, 0)], self._describe, pin)  # also changed while it was read
+        self._crew.run([Piece(0, 0)], self._describe, pin)  # also changed while it was read
         return views
 
     @property
@@ -123,16 +128,61 @@ class StoreRanges:
         pin.check(info.get("size"), None if validator is None else str(validator))
 
     async def _attempt(self, piece: Piece, pin: Pin) -> None:
-        piece.have = 0
+        assert pin.size is not None
+        if not piece.cut_at(pin.size):
+            raise pin.beyond(piece.offset, piece.length)
         if not piece.length:
             return
-        self._tally.add(1, 0)
         stop = piece.offset + piece.length
-        if self._tells_tags:
-            body = await self._of_s3(piece.offset, stop, pin)
-        else:
-            body = await self._of_store(pin, "cat_file", self._source.path, start=piece.offset, end=stop)
+        self._tally.add(1, 0)
+        self._fill(
+            piece, await self._of_store(pin, "cat_file", self._source.path, start=piece.offset, end=stop), pin
+        )
+
+    async def _attempt_s3(self, piece: Piece, pin: Pin) -> None:
+        """Ask for a range of the pinned object; s3fs's own ``_cat_file`` does not show whose bytes came."""
+        fs = self._source.fs
+        bucket, key, version = fs.split_path(self._source.path)
+        asked = {
+            "Bucket": bucket,
+            "Key": key,
+            "Range": f"bytes={piece.offset}-{piece.offset + piece.length - 1}",
+            **({"VersionId": version} if version else {}),
+            **({"IfMatch": pin.validator} if pin.validator else {}),
+        }
+        self._tally.add(1, 0)
+        try:
+            reply = await fs._call_s3("get_object", **asked)
+            async with reply["Body"] as stream:
+                pin.check(_total(reply.get("ContentRange")), reply.get("ETag"))
+                assert pin.size is not None
+                if not piece.cut_at(pin.size):
+                    raise pin.beyond(piece.offset, piece.length)
+                body = await stream.read()
+        except (IntakeTcgaError, TransientError):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever botocore and its client raise
+            return await self._refused_s3(piece, error, pin)
+        self._fill(piece, body, pin)
+
+    async def _refused_s3(self, piece: Piece, error: Exception, pin: Pin) -> None:
+        status = _status(error)
+        if status == 412:
+            raise pin.changed("the store no longer has it")
+        if status != 416:
+            raise failure(error, pin.shown_url) from None
+        await self._describe(
+            piece, pin
+        )  # the range is not in it: so how long is it, and is it still the same?
+        assert pin.size is not None
+        if not piece.cut_at(pin.size):
+            raise pin.beyond(piece.offset, piece.length)
+        if piece.length:
+            raise TransientError("the store says that it has no such range")
+
+    def _fill(self, piece: Piece, body: bytes, pin: Pin) -> None:
         self._tally.add(0, len(body))
+        piece.have = 0
         if len(body) > piece.length:
             raise TransferError(
                 f"{pin.shown_url} cannot be read in part: {len(body):,} bytes came where {piece.length:,} were "
@@ -153,25 +203,18 @@ class StoreRanges:
         except Exception as error:  # noqa: BLE001 - whatever a filesystem's client raises
             raise failure(error, pin.shown_url) from None
 
-    async def _of_s3(self, start: int, stop: int, pin: Pin) -> bytes:
-        """Ask for a range of the pinned object; s3fs's own ``_cat_file`` does not show whose bytes came."""
-        fs = self._source.fs
-        bucket, key, version = fs.split_path(self._source.path)
-        asked = {"Bucket": bucket, "Key": key, "Range": f"bytes={start}-{stop - 1}"}
-        if version:
-            asked["VersionId"] = version
-        try:
-            reply = await fs._call_s3("get_object", **asked)
-            async with reply["Body"] as stream:
-                pin.check(_total(reply.get("ContentRange")), reply.get("ETag"))
-                body: bytes = await stream.read()
-        except IntakeTcgaError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever botocore and its client raise
-            raise failure(error, pin.shown_url) from None
-        return body
-
 
 def _total(content_range: str | None) -> int | None:
     _, _, total = (content_range or "").rpartition("/")
     return int(total) if total.isascii() and total.isdigit() else None
+
+
+def _status(error: BaseException | None) -> int | None:
+    """Return the HTTP status in a reply of botocore's, which s3fs wraps in errors of its own."""
+    while error is not None:
+        reply = getattr(error, "response", None)
+        if isinstance(reply, dict):
+            status = reply.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            return status if isinstance(status, int) else None
+        error = error.__cause__
+    return None

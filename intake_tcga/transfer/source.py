@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,8 +43,14 @@ class Source:
     """Names of the options that the user gave."""
 
     @classmethod
-    def of(cls, url: str, storage_options: Mapping[str, Any] | None) -> Source:
-        """Make the filesystem of a URL, chained or not."""
+    def of(
+        cls,
+        url: str,
+        storage_options: Mapping[str, Any] | None,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+    ) -> Source:
+        """Make the filesystem of a URL, chained or not; in fsspec's loop, unless another is given."""
         options = split_options(url, storage_options)
         names = option_names(options)
         for protocol in {"http", "https"} & set(protocols(url)):
@@ -63,7 +70,7 @@ class Source:
         except ValueError as error:
             raise OptionError(f"{redact(url)} cannot be opened by fsspec: {_plain(error, url)}.") from None
         try:
-            fs, path = _filesystem(url, options)
+            fs, path = _filesystem(url, options if loop is None else _in_loop(options, url, loop))
         except IntakeTcgaError:
             raise
         except _OF_OPTIONS as error:
@@ -156,6 +163,18 @@ class FileAnswer:
             ):  # clients are made when first used
                 raise wrong_options(self._source.shown_url, self._source.given, error) from None
             raise failure(error, self._source.shown_url) from None
+
+
+def _in_loop(
+    options: Mapping[str, Any], url: str, loop: asyncio.AbstractEventLoop
+) -> dict[str, dict[str, Any]]:
+    """Return options that make those filesystems anew in a loop that have one."""
+    import fsspec
+    from fsspec.asyn import AsyncFileSystem
+
+    extra = {"loop": loop, "skip_instance_cache": True}
+    own = [each for each in protocols(url) if issubclass(fsspec.get_filesystem_class(each), AsyncFileSystem)]
+    return {**options, **{each: {**options.get(each, {}), **extra} for each in own}}
 
 
 def _filesystem(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
