@@ -9,7 +9,7 @@ import xarray as xr
 
 from intake_tcga._version import __version__
 from intake_tcga.archs4.labels import LABELS, FeatureLabels, SampleLabels
-from intake_tcga.archs4.layout import ACCESSION, Layout, read_layout
+from intake_tcga.archs4.layout import Layout, read_layout
 from intake_tcga.archs4.link import FieldArray
 from intake_tcga.archs4.matrix import SampleMatrix
 from intake_tcga.archs4.metadata import SampleMetadata, sample_metadata
@@ -105,7 +105,7 @@ def _laid_out(
         array = layout.arrays[path]
         coords[name] = LazyStack.alone(file, array).variable(("feature",), {FIELD: path, **array.attrs})
 
-    samples = SampleLabels(metadata, ACCESSION)
+    samples = SampleLabels(metadata, layout.accession_field)
     candidates = [(name, layout.arrays[layout.feature_fields[name]]) for name in layout.feature_ids]
     features = FeatureLabels(file, layout.n_features, candidates)
     sample, sample_index = lazy_coordinate(samples, "sample", {FIELD: layout.accession})

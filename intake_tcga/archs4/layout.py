@@ -94,6 +94,11 @@ class Layout:
         return "tpm" if self.matrix.dtype.kind == "f" else "counts"
 
     @property
+    def accession_field(self) -> str:
+        """The field that names the samples."""
+        return ACCESSION
+
+    @property
     def sample_group(self) -> str:
         """Path of the group that holds the samples' fields."""
         return self.accession.rpartition("/")[0]

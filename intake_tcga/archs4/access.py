@@ -1,0 +1,410 @@
+"""The functions of a notebook: list, open and download ARCHS4's files without making a catalog first."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from intake_tcga.archs4.releases import (
+    CITATION,
+    LATEST,
+    LICENCE,
+    Release,
+    find_release,
+    is_release_name,
+    release_at,
+)
+from intake_tcga.archs4.version_service import known_releases
+from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache_contents import CachedFile
+from intake_tcga.cache_roots import is_offline
+from intake_tcga.errors import (
+    AccessDeniedError,
+    MissingFileError,
+    OfflineError,
+    RemoteNotFoundError,
+)
+from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.progress import Progress
+from intake_tcga.remote import RemoteFile, redact
+from intake_tcga.transfer import is_local
+from intake_tcga.transfer.ranged import RangedFile
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+_logger = logging.getLogger(__name__)
+_T = TypeVar("_T")
+_GONE = (RemoteNotFoundError, AccessDeniedError)
+"""What a store answers for a file that it no longer has: S3 says "denied" to whoever may not list its files."""
+
+
+def open_archs4(
+    source: str | os.PathLike[str],
+    *,
+    chunks: int | str | Mapping[Any, Any] | None = None,
+    download: bool = False,
+    force: bool = False,
+    cache: VerifiedFileCache | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+    offline: bool | str | None = None,
+) -> xr.Dataset:
+    """Open an ARCHS4 file as a lazy Dataset: a release, a local file, or a file anywhere else.
+
+    Parameters
+    ----------
+    source
+        A release (``"human_gene_v2.5"``, see :func:`list_archs4`): its copy in the cache if it was downloaded, else
+        read from where it is published, range by range. Or a path (whatever ends in ``.h5`` is one): the file is used
+        as it is, and not copied. Or any URL that fsspec opens: read range by range.
+    chunks
+        None for an array that is read when it is used; ``{}`` for dask arrays, all features of about 128 MiB of samples
+        each; or sizes, as in :func:`xarray.open_dataset`.
+    download
+        Download the whole file first, where it is not in the cache; see :func:`download_archs4`.
+    force
+        With ``download``: download it also where it is.
+    cache
+        Where downloads go, and what is kept of remote files; the default one if None.
+    storage_options
+        Options of fsspec, flat for the URL's own protocol or keyed by protocol.
+    offline
+        Never use a socket. None: as the cache says, which follows ``INTAKE_TCGA_OFFLINE``.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``counts`` or ``tpm`` (sample, feature), and every field of metadata as a lazy coordinate; see
+        :func:`intake_tcga.archs4.dataset.open_dataset`. Its attributes say where it comes from, which bytes these are
+        (ETag, or digest), under which licence, and what to cite.
+
+    Raises
+    ------
+    NameNotFoundError
+        There is no such release; the message has the nearest.
+    MissingFileError, RemoteNotFoundError
+        There is no such file.
+    OfflineError
+        It is not here, and offline mode forbids to ask for it.
+    FileFormatError
+        It is not an ARCHS4 file, or damaged.
+    TransferError, AccessDeniedError, IntegrityError
+        It could not be read from where it is.
+
+    Examples
+    --------
+    >>> ds = open_archs4(sample_archs4, chunks={})
+    >>> ds["counts"].isel(feature=slice(2)).sum("feature").compute().values[:3].tolist()
+    [14, 13, 25]
+    >>> ds.close()
+    """
+    from intake_tcga.archs4.dataset import open_dataset
+
+    cache = _with_offline(cache, offline)
+    place = _located(source, cache, storage_options, download=download, force=force)
+    file = Hdf5File(place.where, state=cache.root / ".intake-tcga")
+    return open_dataset(file, chunks=chunks, attrs=place.attrs)
+
+
+def download_archs4(
+    name: str,
+    *,
+    force: bool = False,
+    cache: VerifiedFileCache | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> Path:
+    """Return the local path of a release's verified file, downloading it if it is not in the cache.
+
+    Says first how large it is and how much room there is, where progress is shown, and in the log. Goes on where an
+    interrupted download ended.
+
+    Parameters
+    ----------
+    name
+        A release, e.g. ``"human_gene_v2.5"``, or the URL of any file.
+    force
+        Download even if a good copy is there; the old one stays until the new one is verified.
+    cache
+        Where to; the default one if None.
+    storage_options
+        Options of fsspec, flat for the URL's own protocol or keyed by protocol.
+
+    Raises
+    ------
+    NameNotFoundError
+        There is no such release.
+    IntegrityError
+        The bytes are not those that were published; nothing is kept.
+    CacheError
+        There is no room, or the folder cannot be used.
+    OfflineError, RemoteNotFoundError, AccessDeniedError, TransferError
+        It could not be fetched, from neither of its places.
+    """
+    cache = cache or VerifiedFileCache()
+    place = _located(name, cache, storage_options, download=True, force=force)
+    assert isinstance(place.where, Path)
+    return place.where
+
+
+def list_archs4(*, cache: VerifiedFileCache | None = None) -> pd.DataFrame:
+    """Return one row a release, newest first; asks nobody.
+
+    Parameters
+    ----------
+    cache
+        Which of them are in it, and what the version service last said (see
+        :func:`intake_tcga.archs4.version_service.refresh_releases`); the default one if None.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns name, species, level, version, samples, features, bytes (``exact`` tells whether to the last one),
+        ensembl (release of the annotation), cached, sha1, url, licence. What is not known is missing.
+
+    Examples
+    --------
+    >>> list_archs4().set_index("name").loc["human_gene_v2.5", ["samples", "features", "bytes"]].tolist()
+    [888821, 67186, 47865298452]
+    """
+    import pandas as pd
+
+    cache = cache or VerifiedFileCache()
+    latest = {cached.name for cached in _cached_latest(cache)}
+    rows = [
+        {
+            "name": release.name,
+            "species": release.species,
+            "level": release.level,
+            "version": release.version,
+            "samples": release.samples,
+            "features": release.features,
+            "bytes": release.bytes,
+            "exact": release.size is not None,
+            "ensembl": release.ensembl,
+            "cached": release.file_name in latest
+            if release.version == LATEST
+            else cache.find(release.remote_file()) is not None,
+            "sha1": release.sha1,
+            "url": release.url,
+            "licence": LICENCE,
+        }
+        for release in known_releases(cache)
+    ]
+    return pd.DataFrame(rows).astype(dict.fromkeys(("samples", "features", "bytes"), "Int64"))
+
+
+# ── where a file is ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where a file is read from, and what is known of it."""
+
+    where: Path | RangedFile
+    attrs: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """How files may be asked for."""
+
+    cache: VerifiedFileCache
+    storage_options: Mapping[str, Any] | None
+
+    def ranged(self, url: str, size: int | None = None) -> RangedFile:
+        """Ask for a file's identity, so that a file that is not there is noticed here."""
+        file = RangedFile(
+            url,
+            size=size,
+            storage_options=self.storage_options,
+            offline=self.cache.offline,
+            budget=self.cache.budget,
+        )
+        _ = file.identity
+        return file
+
+    def downloaded(self, file: RemoteFile, about: int | None, *, force: bool) -> Path:
+        """Fetch a file, and say beforehand what that takes."""
+        if force or self.cache.find(file) is None:
+            self._announce(file, about)
+        return self.cache.fetch(file, storage_options=self.storage_options, force=force)
+
+    def _announce(self, file: RemoteFile, about: int | None) -> None:
+        root = self.cache.root
+        there = next((folder for folder in (root, *root.parents) if folder.is_dir()), root.parents[-1])
+        size = f"{(file.size or about) / 1e9:,.1f} GB" if file.size or about else "of unknown size"
+        free = f"{shutil.disk_usage(there).free / 1e9:,.1f} GB"
+        sentence = (
+            f"Downloading {file.name} ({size}) from {file.shown_url} into {root}, where {free} are free."
+        )
+        _logger.info(sentence)
+        with Progress(file.name, show=self.cache.progress) as progress:
+            progress.say(sentence)
+
+
+def _located(
+    source: str | os.PathLike[str],
+    cache: VerifiedFileCache,
+    storage_options: Mapping[str, Any] | None,
+    *,
+    download: bool,
+    force: bool,
+) -> _Place:
+    """Find out what a user means, and where it is."""
+    asking = _Asking(cache, storage_options)
+    if not isinstance(source, str):
+        return _local(Path(source))
+    releases = known_releases(cache)
+    if "://" in source or "::" in source:
+        if release := release_at(source, releases):
+            return _released(release, asking, download=download, force=force)
+        if "::" not in source and source.startswith(("file:", "local:")):
+            return _local(Path(_without_protocol(source)))
+        return _elsewhere(source, asking, download=download, force=force)
+    if _is_path(source):
+        return _local(Path(source))
+    return _released(find_release(source, releases), asking, download=download, force=force)
+
+
+def _is_path(text: str) -> bool:
+    """Tell a path from a release's name, also from a misspelt one."""
+    if text.lower().endswith((".h5", ".hdf5")) or any(mark in text for mark in "/\\"):
+        return True
+    return not is_release_name(text) and Path(text).expanduser().exists()
+
+
+def _local(path: Path) -> _Place:
+    path = path.expanduser().absolute()
+    if not path.exists():
+        raise MissingFileError(
+            f"{path} does not exist; check the path, or give a release by its name, as list_archs4 shows it (without "
+            "'.h5')."
+        )
+    return _Place(path, {"intake_tcga:source": str(path)})
+
+
+def _released(release: Release, asking: _Asking, *, download: bool, force: bool) -> _Place:
+    if release.version == LATEST:
+        return _latest(release, asking, download=download, force=force)
+    attrs = _attrs(release)
+    cached = asking.cache.find(release.remote_file())
+    if cached is not None and not (download and force):
+        return _Place(cached, attrs)
+    if download:
+        path = _at_either(release, lambda r: asking.downloaded(r.remote_file(), r.about_bytes, force=force))
+        return _Place(path, attrs)
+    if asking.cache.offline and not is_local(release.url):
+        raise _not_here(release, asking.cache)
+    file = _at_either(release, lambda r: asking.ranged(r.url, r.size))
+    return _Place(file, attrs | _seen(file))
+
+
+def _latest(release: Release, asking: _Asking, *, download: bool, force: bool) -> _Place:
+    """Find the newest bytes of a file that changes: those there are now; offline, those that were downloaded last."""
+    if asking.cache.offline and not is_local(release.url):
+        copies = [cached for cached in _cached_latest(asking.cache) if cached.name == release.file_name]
+        if not copies:
+            raise _not_here(release, asking.cache)
+        newest = max(copies, key=lambda cached: cached.path.stat().st_mtime_ns)
+        return _Place(newest.path, _attrs(release) | {"intake_tcga:pinned": newest.version})
+    file = _at_either(release, lambda r: asking.ranged(r.url))
+    here = replace(release, url=file.url)
+    remote = here.remote_file(pinned=file.identity.key, size=file.identity.size)
+    attrs = _attrs(here) | _seen(file) | {"intake_tcga:pinned": remote.version}
+    cached = asking.cache.find(remote)
+    if cached is not None and not (download and force):
+        return _Place(cached, attrs)
+    return _Place(asking.downloaded(remote, None, force=force) if download else file, attrs)
+
+
+def _elsewhere(url: str, asking: _Asking, *, download: bool, force: bool) -> _Place:
+    file = asking.ranged(url)
+    if not download:
+        return _Place(file, _seen(file))
+    name = redact(url).rpartition("/")[2] or "archs4.h5"
+    remote = RemoteFile(url, name, ("archs4", "elsewhere"), file.identity.key, file.identity.size)
+    return _Place(asking.downloaded(remote, None, force=force), _seen(file))
+
+
+def _at_either(release: Release, reach: Callable[[Release], _T]) -> _T:
+    """Reach for a release where it is; if it is gone from there, at its other place."""
+    try:
+        return reach(release)
+    except _GONE as gone:
+        other = release.other_place
+        if other is None:
+            raise
+        _logger.warning("%s; trying %s", gone, other.url)
+        try:
+            return reach(other)
+        except _GONE as error:
+            raise type(gone)(
+                f"{release.name} is at neither of its places: {gone} {error} Is it still published? "
+                "See https://archs4.org; open a copy by its path or URL."
+            ) from error
+
+
+def _cached_latest(cache: VerifiedFileCache) -> list[CachedFile]:
+    """List the copies of files that change, and that did not since they were downloaded."""
+    return [
+        cached
+        for cached in cache.info()
+        if cached.collection == ("archs4",)
+        and cached.version.startswith(f"{LATEST}-")
+        and cached.verified_at is not None
+    ]
+
+
+def _not_here(release: Release, cache: VerifiedFileCache) -> OfflineError:
+    return OfflineError(
+        f"{release.file_name} is not in {cache.root}, and offline mode forbids to read it from {release.url}; download "
+        "it once with network (offline=False, INTAKE_TCGA_OFFLINE unset), or give the path of a copy."
+    )
+
+
+def _attrs(release: Release) -> dict[str, Any]:
+    """Return what is known of a release's file."""
+    known = {
+        "intake_tcga:release": release.name,
+        "intake_tcga:source": redact(release.url),
+        "intake_tcga:digest": str(release.digest) if release.digest else None,
+        "ensembl_release": release.ensembl,
+        "licence": LICENCE,
+        "citation": CITATION,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _seen(file: RangedFile) -> dict[str, Any]:
+    """Return which bytes a server has: enough to tell them from others later."""
+    identity = file.identity
+    attrs: dict[str, Any] = {"intake_tcga:source": file.shown_url, "intake_tcga:size": identity.size}
+    return attrs | ({"intake_tcga:etag": identity.validator} if identity.validator else {})
+
+
+def _with_offline(cache: VerifiedFileCache | None, offline: bool | str | None) -> VerifiedFileCache:
+    """Return the cache, as offline as it was said to be."""
+    if cache is None:
+        return VerifiedFileCache(offline=offline)
+    if offline is None or is_offline(offline) == cache.offline:
+        return cache
+    return VerifiedFileCache(
+        cache.root,
+        read_only=cache.read_only,
+        verify=cache.verify_mode,
+        offline=offline,
+        budget=cache.budget,
+        progress=cache.progress,
+    )
+
+
+def _without_protocol(url: str) -> str:
+    from fsspec.implementations.local import LocalFileSystem
+
+    return str(LocalFileSystem._strip_protocol(url))
