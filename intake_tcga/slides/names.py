@@ -1,0 +1,93 @@
+"""Which slide a name means: a barcode, a file name or a file id."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from intake_tcga.errors import AmbiguousNameError, NameNotFoundError
+from intake_tcga.slides.listing import load_listing
+from intake_tcga.slides.query import is_in
+from intake_tcga.slides.slide import Slide
+
+if TYPE_CHECKING:
+    from intake_tcga.cache import VerifiedFileCache
+
+Index = Mapping[str, tuple[Slide, ...]]
+"""The slides that each name may mean, by its lower-case text."""
+
+_MOST_SHOWN = 10
+
+
+def index(slides: Iterable[Slide]) -> Index:
+    """Return the slides that each barcode, file name and file id means."""
+    found: dict[str, tuple[Slide, ...]] = {}
+    for slide in slides:
+        for name in {slide.barcode.lower(), slide.file_name.lower(), slide.file_id}:
+            found[name] = (*found.get(name, ()), slide)
+    return found
+
+
+def find(name: str, names: Index, place: str) -> Slide:
+    """Return the slide that a name means, whatever its case.
+
+    Parameters
+    ----------
+    name
+        Barcode, file name or file id.
+    names
+        Of :func:`index`.
+    place
+        What is searched, for the error.
+
+    Raises
+    ------
+    NameNotFoundError
+        There is none; the message names the nearest.
+    AmbiguousNameError
+        A barcode that several files have; the message lists them.
+    """
+    text = str(name).strip()
+    slides = names.get(text.lower(), ())
+    if len(slides) == 1:
+        return slides[0]
+    if slides:
+        listed = ", ".join(slide.file_name for slide in slides[:_MOST_SHOWN])
+        raise AmbiguousNameError(f"{len(slides)} slides are called {text!r}; give a file name: {listed}.")
+    raise NameNotFoundError(f"There is no slide {text[:100]!r} in {place}.{_nearest(text, names)}")
+
+
+def find_slide(name: str, endpoint: str, cache: VerifiedFileCache) -> Slide:
+    """Return the slide of TCGA that a name means, asking the GDC for no more than it needs to tell.
+
+    Parameters
+    ----------
+    name
+        Barcode, file name or file id.
+    endpoint
+        The GDC's address.
+    cache
+        Whose kept listing is used where there is one of the present release.
+
+    Raises
+    ------
+    NameNotFoundError, AmbiguousNameError
+        As for :func:`find`.
+    ManifestError, IntegrityError, OfflineError, TransferError
+        As for :func:`~intake_tcga.slides.listing.load_listing`.
+    """
+    case = re.match(r"TCGA-\w{2}-\w{4}", name.strip(), re.IGNORECASE)
+    only = is_in("cases.submitter_id", case[0].upper()) if case else is_in("file_id", name.strip().lower())
+    listing = load_listing(endpoint, cache, only=only)
+    return find(name, index(listing.slides), f"TCGA's slides at the GDC ({listing.release})")
+
+
+def _nearest(text: str, names: Index) -> str:
+    """Name what is near: slides of the same patient, else what is spelled alike."""
+    shown = {name: slides[0].barcode for name, slides in names.items() if name == slides[0].barcode.lower()}
+    wanted = text.partition(".")[0].lower()
+    near = [name for name in shown if name.startswith(wanted[:12])] if len(wanted) >= 12 else []
+    near = near or difflib.get_close_matches(wanted, shown, n=3)
+    return f" The nearest: {', '.join(shown[name] for name in near[:_MOST_SHOWN])}." if near else ""
