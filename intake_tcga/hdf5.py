@@ -10,7 +10,7 @@ import atexit
 import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ import numpy.typing as npt
 from xarray.backends import CachingFileManager
 
 from intake_tcga import hdf5_structure as structure
+from intake_tcga.byte_sources import ByteSource, LocalBytes, RemoteBytes
 from intake_tcga.cache_roots import writable_root
 from intake_tcga.errors import FileFormatError, IntakeTcgaError, MissingFileError
 from intake_tcga.hdf5_structure import ArrayInfo, GroupInfo
@@ -39,7 +40,6 @@ _TRY_AGAIN = (
 )
 
 _BLOCK = 64 * 2**10  # bytes of structure fetched at a time from a remote file
-_KEPT = 64 * 2**20  # bytes of structure kept on disk of one remote file, at most
 
 
 class _ForkSafeLock:
@@ -97,7 +97,7 @@ class _RemoteOpening:
     def __call__(self, mode: str) -> h5py.File:
         from intake_tcga.blocks import BlockFile
 
-        blocks = BlockFile(self.source, block_size=_BLOCK, keep=self.kept / "blocks", keep_at_most=_KEPT)
+        blocks = BlockFile(self.source, block_size=_BLOCK, keep=self.state / "remote")
         guarded = GuardedFile(blocks, self.source.shown_url)
         try:
             file = h5py.File(guarded, mode)
@@ -224,6 +224,21 @@ class Hdf5File:
         """
         return None if self._opening is None else self._opening.kept
 
+    def reader(self, file: h5py.File) -> Callable[[int, int], bytes] | None:
+        """Return what reads the bytes of an open file past HDF5, of its structure; None where nothing can."""
+        if file.userblock_size:  # everything is shifted then, and nobody writes such files
+            return None
+        if file in _guards:
+            return _guards[file].read_at
+        if not hasattr(os, "pread") or file.driver != "sec2":
+            return None
+        descriptor = file.id.get_vfd_handle()
+        return lambda offset, length: os.pread(descriptor, length, offset)
+
+    def source(self, file: h5py.File) -> ByteSource:
+        """Return the bytes of an open file past HDF5, of its chunks; the caller closes it."""
+        return LocalBytes(file.id.get_vfd_handle()) if self.remote is None else RemoteBytes(self.remote)
+
     def describe(self) -> GroupInfo:
         """Walk the whole file; see :func:`intake_tcga.hdf5_structure.describe`."""
         with self._checked() as file:
@@ -288,5 +303,6 @@ class Hdf5File:
         if self._opening is None:
             doubt(self.path)
             return
+        self.close()
         with suppress(IntakeTcgaError):  # what has no identity yet has nothing kept
             shutil.rmtree(self._opening.kept, ignore_errors=True)

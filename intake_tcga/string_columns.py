@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_tcga import chunks
-from intake_tcga.errors import FileFormatError
+from intake_tcga.chunk_pieces import Part, Pieces
+from intake_tcga.errors import FileFormatError, MissingDependencyError
 from intake_tcga.hdf5 import Hdf5File
 from intake_tcga.hdf5_values import decode_all
 from intake_tcga.heap_strings import REFERENCE, ReadRanges, iterate, plan_batches, slices_of
@@ -30,10 +31,8 @@ from intake_tcga.string_heaps import StringHeaps
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    Column: TypeAlias = pa.Array | pa.ChunkedArray
-
 Rows: TypeAlias = npt.NDArray[np.intp]
-_Piece: TypeAlias = tuple[tuple[int, int, int], chunks.Part, chunks.Part]
+_Piece: TypeAlias = tuple[tuple[int, int, int], Part, Part]
 
 _FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
 
@@ -46,7 +45,7 @@ _WORTH_IT = 0.8  # how much of its size a column may keep as a dictionary to bec
 _LARGEST_COLUMN = 2**31 - 1  # bytes that Arrow's 32-bit offsets reach
 
 
-def read_column(file: Hdf5File, path: str, rows: Rows | None = None) -> Column:
+def read_column(file: Hdf5File, path: str, rows: Rows | None = None) -> pa.Array:
     """Read a one-dimensional dataset, or some rows of it, as one Arrow column.
 
     Parameters
@@ -60,7 +59,7 @@ def read_column(file: Hdf5File, path: str, rows: Rows | None = None) -> Column:
 
     Returns
     -------
-    pyarrow.Array or pyarrow.ChunkedArray
+    pyarrow.Array
         Numbers in the dataset's own type (native byte order), or text: ``string``, ``large_string`` when it is more
         than 2 GiB, or a dictionary of either when texts repeat so often that it is smaller. Nothing is null: HDF5's
         null string is the empty one.
@@ -70,12 +69,15 @@ def read_column(file: Hdf5File, path: str, rows: Rows | None = None) -> Column:
     FileFormatError
         When there is no such dataset of text or numbers along one dimension, or it is damaged, or claims sizes that
         the stored bytes cannot account for.
+    MissingDependencyError
+        Without pyarrow.
 
     Notes
     -----
     Of variable-length strings only the heaps that hold the wanted rows are read. Beyond the result, memory stays
     within a few blocks of 16 MB.
     """
+    require_arrow()
     what = f"{path!r} in {file.path}"
     with file.opened() as h5:
         kind, length = _inspect(h5, path, what, file.remedy)
@@ -91,6 +93,21 @@ def read_column(file: Hdf5File, path: str, rows: Rows | None = None) -> Column:
     rising = None if rows is None else rows[order]
     read_text = _fixed if kind == "fixed" else _through_h5py
     return _assemble(read_text(file, path, length, rising), order)
+
+
+def require_arrow() -> None:
+    """Say how to install pyarrow where it is not.
+
+    Raises
+    ------
+    MissingDependencyError
+    """
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            "Columns of text need pyarrow; install it with: pip install 'intake-tcga[archs4]'"
+        ) from error
 
 
 def _inspect(h5: h5py.File, path: str, what: str, remedy: str) -> tuple[str, int]:
@@ -120,7 +137,7 @@ def _numbers(file: Hdf5File, path: str, length: int, rows: Rows | None) -> pa.Ar
 
     with file.opened() as h5:
         dtype = h5[path].dtype.newbyteorder("=")
-    part: chunks.Part = slice(0, length, 1) if rows is None else rows
+    part: Part = slice(0, length, 1) if rows is None else rows
     count = length if rows is None else len(rows)
     target = np.empty(count, dtype=dtype)
     chunks.read(file, [chunks.Request(path, (part,), target, (slice(0, count, 1),))])
@@ -181,10 +198,10 @@ def _read_references(
     references = np.zeros(count, dtype=REFERENCE)
     if not count:
         return references
-    wanted: chunks.Part = slice(0, length, 1) if rows is None else rows
+    wanted: Part = slice(0, length, 1) if rows is None else rows
     pieces = [
         (stored.places[number], source, dest)
-        for number, source, dest in chunks.along_axis(wanted, slice(0, count, 1), stored.step, length)
+        for number, source, dest in Pieces(wanted, slice(0, count, 1), stored.step, length)
         if number in stored.places
     ]
     if any(offset < 0 or size < 0 or offset + size > end for (offset, size, _), _, _ in pieces):
@@ -232,7 +249,7 @@ def _decode_references(data: Any, stored: _Stored, mask: int, what: str) -> npt.
     return np.frombuffer(data, dtype=REFERENCE)
 
 
-def _from_heaps(read: ReadRanges, end: int, references: npt.NDArray[Any], what: str) -> Column:
+def _from_heaps(read: ReadRanges, end: int, references: npt.NDArray[Any], what: str) -> pa.Array:
     """Gather what the references mean."""
     import pyarrow as pa
 
@@ -342,7 +359,7 @@ def _to_text(values: pa.BinaryArray) -> pa.StringArray:
         return pa.array([value.decode("utf-8", "replace") for value in values.to_pylist()], pa.string())
 
 
-def _assemble(parts: Iterable[pa.Array], order: npt.NDArray[np.intp] | None) -> Column:
+def _assemble(parts: Iterable[pa.Array], order: npt.NDArray[np.intp] | None) -> pa.Array:
     """Join parts of text into one column, as a dictionary where that is smaller.
 
     Parameters
@@ -366,11 +383,12 @@ def _assemble(parts: Iterable[pa.Array], order: npt.NDArray[np.intp] | None) -> 
     values = [_plain(piece) for piece in pieces]
     kind = _text_type(values)
     column = pa.chunked_array([value.cast(kind) for value in values], kind)
+    whole = column.combine_chunks()
     if order is None:
-        return column
+        return whole
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
-    return column.combine_chunks().take(pa.array(back))
+    return whole.take(pa.array(back))
 
 
 def _as_dictionary(pieces: list[pa.Array], order: npt.NDArray[np.intp] | None) -> pa.DictionaryArray:

@@ -11,12 +11,15 @@ from __future__ import annotations
 import io
 import os
 import struct
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
 from intake_tcga.errors import FileFormatError
+
+if TYPE_CHECKING:
+    from intake_tcga.blocks import BlockFile
 
 _SIGNATURE = b"GCOL"
 _OBJECT = struct.Struct("<HHIQ")  # number, references, nothing, bytes
@@ -83,12 +86,12 @@ class GuardedFile(io.RawIOBase):
     Parameters
     ----------
     file
-        The file that is read; it needs ``seek`` and ``readinto``, and is closed with this one.
+        The file that is read; it is closed with this one.
     path
         Its name, for messages.
     """
 
-    def __init__(self, file: BinaryIO, path: str) -> None:
+    def __init__(self, file: BlockFile, path: str) -> None:
         super().__init__()
         self.failure: BaseException | None = None
         """What a read raised: HDF5 may have made another error of it."""
@@ -100,15 +103,18 @@ class GuardedFile(io.RawIOBase):
         """Fill a buffer from where the file stands."""
         try:
             at = self._file.tell()
-            count = int(self._file.readinto(buffer))  # type: ignore[attr-defined]
+            count = self._file.readinto(buffer)
             head = bytes(memoryview(buffer)[: min(count, 16)])
             if (size := _size(head)) and at not in self._sound:
                 self._check(at, size)
-                self._file.seek(at + count)
         except BaseException as error:
             self.failure = error
             raise
         return count
+
+    def read_at(self, offset: int, length: int) -> bytes:
+        """Read at an offset; fewer bytes come at the end of the file alone."""
+        return self._file.read_at(offset, max(0, min(length, self._file.size - offset)))
 
     def seek(self, offset: int, whence: int = 0) -> int:
         """Move to an offset."""
@@ -133,8 +139,8 @@ class GuardedFile(io.RawIOBase):
         super().close()
 
     def _check(self, heap: int, size: int) -> None:
-        self._file.seek(heap + 16)
-        _walk(self._file.read(size - 16), heap, self._path)
+        end = self._file.size
+        _walk(self.read_at(heap + 16, min(size, end - heap) - 16), heap, self._path)
         self._sound.add(heap)
 
 

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from intake_tcga import chunks
+from intake_tcga import chunk_layout
+from intake_tcga.byte_sources import LocalBytes
 from intake_tcga.cache import VerifiedFileCache
-from intake_tcga.chunks import Request, along_axis, read
+from intake_tcga.chunk_pieces import Pieces
+from intake_tcga.chunks import Request, read
 from intake_tcga.digest import Digest
 from intake_tcga.errors import FileFormatError
 from intake_tcga.hdf5 import Hdf5File
@@ -70,7 +72,7 @@ def test_any_dataset_and_selection(tmp_path, data):
 def test_along_an_axis_everything_goes_where_it_belongs(chunk, source, dest):
     at, to = np.array(source, dtype=np.intp), np.array(dest[: len(source)], dtype=np.intp)
     result = np.full(100, -1)
-    for number, within, where in along_axis(at, to, chunk, 30) if source else ():
+    for number, within, where in Pieces(at, to, chunk, 30) if source else ():
         assert np.max(np.arange(chunk)[within]) < chunk
         result[where] = np.arange(number * chunk, (number + 1) * chunk)[within]
     np.testing.assert_array_equal(result[to], at)
@@ -86,7 +88,7 @@ def test_archs4_like_columns(tmp_path):
 
 
 def test_too_many_chunks_are_looked_up_one_by_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(chunks, "_INDEX_WHOLE", 3)
+    monkeypatch.setattr(chunk_layout, "_INDEX_SMALL", 3)
     values = np.arange(120.0).reshape(10, 12)
     np.testing.assert_array_equal(
         read_all(write(tmp_path / "x.h5", values, chunks=(2, 5), compression="gzip")), values
@@ -118,7 +120,7 @@ def big(tmp_path):
 
 def test_many_chunks_in_threads(big, monkeypatch):
     path, values = big
-    monkeypatch.setattr(chunks, "_BATCH", 4096)
+    monkeypatch.setattr(LocalBytes, "window", 4096)
     np.testing.assert_array_equal(read_all(path), values)
 
 

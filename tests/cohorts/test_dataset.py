@@ -329,13 +329,13 @@ def test_a_model_that_only_one_normalization_has(tmp_path):
 def reads(monkeypatch):
     """Count the stored bytes that are read."""
     seen = []
-    original = chunks._read_batch
+    original = chunks._Job.place
 
-    def counting(path, descriptor, batch):
-        seen.extend((task.request.path, task.start) for task in batch)
-        return original(path, descriptor, batch)
+    def counting(job, cell, data, mask):
+        seen.append((job.request.path, job._start(job._pieces(cell))))
+        original(job, cell, data, mask)
 
-    monkeypatch.setattr(chunks, "_read_batch", counting)
+    monkeypatch.setattr(chunks._Job, "place", counting)
     return seen
 
 
