@@ -22,6 +22,8 @@ def _isolated(monkeypatch, tmp_path_factory, request):
     monkeypatch.setenv("SYNG_BTS_CACHE_DIR", str(folder / "no-syng-bts"))
     monkeypatch.delenv("INTAKE_TCGA_OFFLINE", raising=False)
     monkeypatch.delenv("INTAKE_TCGA_READ_ONLY_ROOTS", raising=False)
+    for name in ("INTAKE_TCGA_GDC_URL", "GDC_TOKEN", "GDC_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
     if "network" not in request.keywords:
         monkeypatch.setattr(socket.socket, "connect", _connect_to_this_machine_only)
 
