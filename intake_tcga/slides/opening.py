@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from intake_tcga.errors import OptionError
 from intake_tcga.slides.dataset import associated_dataset, image_dataset, level_dataset, pyramid_tree
 from intake_tcga.slides.endpoint import gdc_endpoint
 from intake_tcga.slides.header import MppFrom, Resolution, resolution
+from intake_tcga.slides.names import find_slide
 from intake_tcga.slides.pyramid import Pyramid
 from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.sources import METHODS, Method, SlideSource, looks_like_a_place
@@ -38,7 +39,9 @@ class View:
         one_of = {"mpp": self.mpp, "level": self.level, "associated": self.associated}
         given = [name for name, value in one_of.items() if value is not None]
         if len(given) > 1:
-            raise OptionError(f"{' and '.join(f'{name}=' for name in given)} are given; give one of them, or none.")
+            raise OptionError(
+                f"{' and '.join(f'{name}=' for name in given)} are given; give one of them, or none."
+            )
         if self.box_um is not None and given not in (["mpp"], ["level"]):
             raise OptionError("box_um= is a part of an image or of a level; give mpp= or level= with it.")
 
@@ -190,6 +193,15 @@ def opened(where: SlideSource, view: View, *, method: Method, keep: bool) -> xr.
     return view.of(pyramid, where.attrs(method), _token(where, method))
 
 
+def opened_image(where: SlideSource, view: View, *, method: Method, keep: bool) -> xr.Dataset:
+    """Open one image or level of a slide whose place is known."""
+    import xarray as xr
+
+    ds = opened(where, view, method=method, keep=keep)
+    assert isinstance(ds, xr.Dataset), "of a view that is not of the whole"
+    return ds
+
+
 def find_source(
     source: Slide | str | os.PathLike[str],
     *,
@@ -198,9 +210,8 @@ def find_source(
     token: Token | None = None,
     endpoint: str | None = None,
     offline: bool | str | None = None,
-    find: Callable[[str], Slide] | None = None,
 ) -> SlideSource:
-    """Tell where a slide is; a name that is neither path nor URL is looked up at the GDC, or with ``find``."""
+    """Tell where a slide is; a name that is neither path nor URL is looked up at the GDC."""
     at = cache if isinstance(cache, VerifiedFileCache) else VerifiedFileCache(cache, offline=offline)
     if isinstance(cache, VerifiedFileCache) and offline is not None:
         at = VerifiedFileCache(
@@ -211,12 +222,12 @@ def find_source(
             budget=cache.budget,
             progress=cache.progress,
         )
-    options = {"storage_options": storage_options or {}}
+    options = storage_options or {}
     if not isinstance(source, Slide) and looks_like_a_place(source):
-        return SlideSource.local_or_url(source, at, **options)
+        return SlideSource.local_or_url(source, at, storage_options=options)
     address = gdc_endpoint(endpoint)
     if not isinstance(source, Slide):
-        source = (find or _at_the_gdc(at, address, token or Token(), storage_options))(str(source))
+        source = find_slide(str(source), address, at)
     return SlideSource(
         source.file_name,
         source.data_url(address),
@@ -224,7 +235,7 @@ def find_source(
         source,
         address,
         token or Token(),
-        **options,
+        options,
     )
 
 
@@ -246,14 +257,6 @@ def _downloaded(where: SlideSource, view: View, *, keep: bool) -> xr.DataTree | 
     finally:
         if not keep:
             remove()
-
-
-def _at_the_gdc(
-    cache: VerifiedFileCache, endpoint: str, token: Token, storage_options: Mapping[str, Any] | None
-) -> Callable[[str], Slide]:
-    from intake_tcga.slides.collection import SlideCollection
-
-    raise NotImplementedError
 
 
 def _token(where: SlideSource, method: str) -> str:

@@ -31,6 +31,10 @@ METHODS = ("ranges", "tiles", "download")
 AT_ONCE = 4
 """Requests under way at once for one slide, as the GDC asks of its users."""
 
+_OF_SLIDES = (
+    *("file_id", "file_name", "barcode", "case", "project", "primary_site", "disease_type"),
+    *("sample_type", "kind", "md5", "data_release"),
+)
 _BLOCK = 64 * 1024  # bytes of metadata read at once: directories are small, and far from each other
 
 
@@ -56,7 +60,9 @@ class SlideSource:
     at_once: int = AT_ONCE
 
     @classmethod
-    def local_or_url(cls, source: str | os.PathLike[str], cache: VerifiedFileCache, **options: Any) -> SlideSource:
+    def local_or_url(
+        cls, source: str | os.PathLike[str], cache: VerifiedFileCache, **options: Any
+    ) -> SlideSource:
         """Name a file on disk, or a URL.
 
         Raises
@@ -86,9 +92,7 @@ class SlideSource:
         """Return what is known of the slide, and its provenance."""
         attrs: dict[str, Any] = {}
         if self.slide is not None:
-            names = ("file_id", "file_name", "barcode", "case", "project", "primary_site", "disease_type")
-            names += ("sample_type", "kind", "md5", "data_release")
-            attrs = {name: value for name in names if (value := getattr(self.slide, name)) is not None}
+            attrs = {name: value for name in _OF_SLIDES if (value := getattr(self.slide, name)) is not None}
         return attrs | {
             "method": method,
             "intake_tcga:source_url": self.shown_url,
@@ -115,7 +119,9 @@ class SlideSource:
     def tiles(self, *, keep: bool, header_needed: bool) -> Pyramid:
         """Describe the slide by its tiles at the tile service, and its header, if needed, by its own file."""
         if self.slide is None or not self.endpoint:
-            raise OptionError(f"{self.name} is not a slide of the GDC, which alone has tiles; use method='ranges'.")
+            raise OptionError(
+                f"{self.name} is not a slide of the GDC, which alone has tiles; use method='ranges'."
+            )
         service = TileService(
             self.endpoint,
             self.slide.file_id,
@@ -182,4 +188,9 @@ def _remove(path: Path) -> None:
 def looks_like_a_place(source: str | os.PathLike[str]) -> bool:
     """Tell a path or URL from the name of a slide: a bare name is a path only if there is such a file."""
     text = os.fspath(source)
-    return not isinstance(source, str) or "://" in text or bool(re.search(r"[/\\]", text)) or Path(text).is_file()
+    return (
+        not isinstance(source, str)
+        or "://" in text
+        or bool(re.search(r"[/\\]", text))
+        or Path(text).is_file()
+    )

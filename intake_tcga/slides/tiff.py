@@ -17,8 +17,8 @@ import numpy.typing as npt
 from intake_tcga.errors import FileFormatError
 from intake_tcga.slides.directories import Directory, Field, Tiff
 from intake_tcga.slides.header import Header, associated_name, mpp_of_tags
-from intake_tcga.slides.pyramid import Pyramid
 from intake_tcga.slides.pixels import Cell, Pixels, load_pillow, read_pixels
+from intake_tcga.slides.pyramid import Pyramid
 from intake_tcga.slides.scale import Pair
 from intake_tcga.slides.tile_codecs import RGB, Codec
 

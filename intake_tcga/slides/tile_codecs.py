@@ -153,7 +153,8 @@ def _from_ycbcr(tile: Pixels) -> Pixels:
     """Convert as JPEG does (ITU-R BT.601, full range)."""
     y, cb, cr = (tile[..., at].astype(np.float32) - (128 if at else 0) for at in range(3))
     rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    whole: Pixels = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    return whole
 
 
 def _to_rgb(tile: Pixels, photometric: int) -> Pixels:

@@ -1,0 +1,126 @@
+"""Work on many slides, a few at a time: what fails stops nothing else, and all failures are told together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.errors import IntakeTcgaError, OptionError
+from intake_tcga.progress import can_show
+from intake_tcga.slides.sources import AT_ONCE, SlideSource
+
+Result = TypeVar("Result")
+
+
+def run_batch(
+    sources: Sequence[SlideSource],
+    work: Callable[[SlideSource], Result],
+    *,
+    workers: int,
+    label: str,
+    progress: bool | None,
+) -> tuple[list[Result | None], dict[str, Exception]]:
+    """Do something with each slide, several at once.
+
+    Parameters
+    ----------
+    sources
+        The slides.
+    work
+        What to do with one; it runs in a thread.
+    workers
+        Slides at a time. Together they ask the GDC for no more at once than a single one does.
+    label
+        What the bar says.
+    progress
+        Show a bar that counts slides; None on a terminal or in a notebook.
+
+    Returns
+    -------
+    results : list
+        In the order of the slides; None where one failed.
+    failures : dict
+        By the slides' names.
+    """
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise OptionError(f"workers={workers!r} is not possible; give 1 or more slides at a time.")
+    shares = [
+        replace(source, at_once=max(1, AT_ONCE // workers), cache=_silent(source.cache)) for source in sources
+    ]
+    results: list[Result | None] = [None] * len(sources)
+    failures: dict[str, Exception] = {}
+    bar = _bar(label, len(sources), progress)
+    pool = ThreadPoolExecutor(workers, "intake-tcga-slides")
+    try:
+        tasks: dict[Future[Result], int] = {pool.submit(work, source): at for at, source in enumerate(shares)}
+        waiting = set(tasks)
+        while waiting:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            for task in done:
+                error = task.exception()
+                if isinstance(error, Exception):
+                    failures[sources[tasks[task]].name] = error
+                elif error is not None:
+                    raise error
+                else:
+                    results[tasks[task]] = task.result()
+                bar.update(1)
+    finally:  # also on Ctrl-C: what has not begun never will
+        pool.shutdown(wait=True, cancel_futures=True)
+        bar.close()
+    return results, failures
+
+
+def raise_together(failures: Mapping[str, Exception], total: int, done: str) -> None:
+    """Raise one error that names every slide that failed, with its reason; none if none did.
+
+    Parameters
+    ----------
+    failures
+        By the slides' names.
+    total
+        Slides in all.
+    done
+        What became of the others, as the end of a sentence.
+    """
+    if not failures:
+        return
+    first = next(iter(failures.values()))
+    if total == 1 and isinstance(first, IntakeTcgaError):
+        raise first
+    lines = "\n".join(f"- {_named(name, failures[name])}" for name in sorted(failures))
+    kinds = {type(error) for error in failures.values()}
+    kind = kinds.pop() if len(kinds) == 1 and isinstance(first, IntakeTcgaError) else IntakeTcgaError
+    raise kind(f"{len(failures)} of {total} slides failed; {done}:\n{lines}") from first
+
+
+def _named(name: str, error: Exception) -> str:
+    reason = str(error) if isinstance(error, IntakeTcgaError) else f"{type(error).__name__}: {error}"
+    return reason if name in reason else f"{name}: {reason}"
+
+
+def _silent(cache: VerifiedFileCache) -> VerifiedFileCache:
+    """Return a cache that shows no bar of its own below that of the batch."""
+    return VerifiedFileCache(
+        cache.root,
+        read_only=cache.read_only,
+        verify=cache.verify_mode,
+        offline=cache.offline,
+        budget=cache.budget,
+        progress=False,
+    )
+
+
+def _bar(label: str, total: int, progress: bool | None) -> Any:
+    import sys
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tqdm warns in notebooks without ipywidgets, and then shows text
+        from tqdm.auto import tqdm
+
+        shown = can_show() if progress is None else progress
+        return tqdm(total=total, desc=label, unit="slide", file=sys.stderr, disable=not shown)
