@@ -244,8 +244,9 @@ def test_garbage_of_h5py_in_fsspecs_thread_does_not_stop_it(hdf5, tmp_path):
     def allocate():
         _ = [[number] for number in range(3000)]
         if not done.is_set():
-            get_loop().call_soon(allocate)
+            get_loop().call_later(0.001, allocate)
 
+    assert RangedFile(url).size == len(hdf5)  # whatever must be imported
     get_loop().call_soon_threadsafe(allocate)
     try:
         for _ in range(5):
