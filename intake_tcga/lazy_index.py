@@ -243,6 +243,19 @@ class _LazyLabels(PandasIndexingAdapter):
     def _vindex_get(self, indexer: Any) -> Any:
         return PandasIndexingAdapter(self.array, self._dtype)._vindex_get(indexer)
 
+    def _repr_html_(self) -> str:
+        """Show labels in a notebook: all where they are few or made already, else the first and the last."""
+        from html import escape
+
+        from xarray.core.formatting import short_array_repr
+
+        size = self.shape[0]
+        if self._index._made is not None or size <= _FEW or not isinstance(self.source, PartSource):
+            return f"<pre>{escape(short_array_repr(np.asarray(self)))}</pre>"  # type: ignore[no-untyped-call]
+        shown = self.source.some(np.array([0, 1, 2, size - 3, size - 2, size - 1]))
+        first, last = (", ".join(map(repr, half.tolist())) for half in (shown[:3], shown[3:]))
+        return f"<pre>{escape(f'array([{first}, ..., {last}], shape=({size},), dtype=object)')}</pre>"
+
     def copy(self, deep: bool = True) -> _LazyLabels:
         return self
 

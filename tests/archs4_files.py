@@ -217,9 +217,9 @@ def _write_lists(group: h5py.Group, fields: Mapping[str, Any], fixed: bool) -> N
     for name, values in fields.items():
         if values is None:
             continue
-        if len(values) and isinstance(values[0], str | bytes):
+        if isinstance(values, list) and all(isinstance(value, str | bytes) for value in values):
             texts = [value.encode() if isinstance(value, str) else value for value in values]
-            dtype = f"S{max(map(len, texts))}" if fixed else h5py.string_dtype()
+            dtype = f"S{max([1, *map(len, texts)])}" if fixed else h5py.string_dtype()
             group.create_dataset(name, data=np.array(texts, dtype=dtype if fixed else object), dtype=dtype)
         else:
             group.create_dataset(name, data=np.asarray(values))

@@ -66,7 +66,7 @@ def open_dataset(
     --------
     >>> ds = open_dataset(Hdf5File(sample_archs4))
     >>> dict(ds.sizes), ds["counts"].dtype.name, ds["symbol"].values[:2].tolist()
-    ({'sample': 30, 'feature': 818}, 'uint32', ['', 'CYP4F29P'])
+    ({'sample': 30, 'feature': 818}, 'uint32', ['PRDM15', 'PFKL'])
     >>> ds.close()
     """
     try:

@@ -43,6 +43,8 @@ class FieldArray(BackendArray):  # type: ignore[misc,unused-ignore]
         self.dtype = dtype
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        if not isinstance(key, indexing.VectorizedIndexer):  # xarray fails on empty slices of a negative step
+            return self._get(key.tuple)
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._get)
 
     def _get(self, key: tuple[Any, ...]) -> Any:
@@ -90,7 +92,7 @@ def link_of(variable: xr.Variable) -> Link | None:
     Link or None
         None for whatever is not, or no longer, a lazy field of an ARCHS4 file: loaded or assigned values, dask arrays.
     """
-    data = variable._data
+    data: Any = variable._data
     while isinstance(data, indexing.MemoryCachedArray | indexing.CopyOnWriteArray):
         data = data.array
     lazy = indexing.LazilyIndexedArray | indexing.LazilyVectorizedIndexedArray

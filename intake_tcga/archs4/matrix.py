@@ -62,6 +62,8 @@ class SampleMatrix(BackendArray):  # type: ignore[misc,unused-ignore]
         )
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
+        if not isinstance(key, indexing.VectorizedIndexer):  # xarray fails on empty slices of a negative step
+            return self._get(key.tuple)
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._get)
 
     def _get(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:

@@ -153,7 +153,7 @@ def merged(known: Sequence[Release], found: Sequence[Release]) -> tuple[Release,
     by_sha1 = {release.sha1: release.name for release in known if release.sha1}
     new: dict[str, Release] = {}
     for entry in found:
-        name = by_sha1.get(entry.sha1, entry.name)
+        name = by_sha1.get(entry.sha1 or "", entry.name)
         if name not in releases:
             new.setdefault(name, entry)
             continue
