@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from intake_tcga.chunk_nodes import ENTRY, Node, NodeFormat, NodeMemory
+from intake_tcga.chunk_nodes import NUMBER, PLACE, STORED, Node, NodeFormat, NodeMemory
 from intake_tcga.errors import FileFormatError
 
 ReadMany = Callable[[Sequence[tuple[int, int]]], Sequence[bytes | memoryview]]
@@ -105,7 +105,7 @@ class TreeIndex:
         FileFormatError
             When a node lies outside the file, is none, or is not where the tree needs it.
         """
-        found = np.zeros(len(numbers), ENTRY)
+        found = np.zeros((len(numbers), 3), np.int64)
         if self._root is None or not len(numbers):
             return _places(found)
         level = self._nodes([self._root], None, read)[0].level
@@ -119,17 +119,17 @@ class TreeIndex:
             children = np.concatenate(
                 [node.entries for node in self._nodes(at[starts].tolist(), level, read)]
             )
-            if (np.diff(children["number"]) < 0).any():
+            if (np.diff(children[:, NUMBER]) < 0).any():
                 raise FileFormatError("the index of its chunks is out of order")
-            which = np.searchsorted(children["number"], numbers[left], side="right") - 1
+            which = np.searchsorted(children[:, NUMBER], numbers[left], side="right") - 1
             left, which = left[which >= 0], which[which >= 0]
             if level == 0:
-                exact = children["number"][which] == numbers[left]
+                exact = children[which, NUMBER] == numbers[left]
                 found[left[exact]] = children[which[exact]]
                 return _places(found)
             if not len(left):
                 return _places(found)
-            at = children["place"][which]
+            at = children[which, PLACE]
             level -= 1
 
     def _nodes(self, places: list[int], level: int | None, read: ReadMany) -> list[Node]:
@@ -178,7 +178,5 @@ def chunk_counts(shape: Sequence[int], chunks: Sequence[int]) -> tuple[int, ...]
     return tuple(-(-length // chunk) for length, chunk in zip(shape, chunks, strict=True))
 
 
-def _places(found: npt.NDArray[Any]) -> Places:
-    return Places(
-        found["place"].astype(np.int64), found["size"].astype(np.int64), found["mask"].astype(np.int64)
-    )
+def _places(found: npt.NDArray[np.int64]) -> Places:
+    return Places(found[:, PLACE], found[:, STORED] & 0xFFFFFFFF, found[:, STORED] >> 32)

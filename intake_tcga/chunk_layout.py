@@ -173,13 +173,19 @@ def _index(
     counts = chunk_counts(shape, chunks)
     total = math.prod(counts)
     small = total <= _INDEX_SMALL and kept is None
-    tree = None if small or total >= 2**60 else chunk_tree(read, h5py.h5o.get_info(did).addr)
+    tree = None if small or total >= 2**60 else chunk_tree(read, _header(did))
     if tree is not None and tree.chunks == chunks:
         form = NodeFormat(counts, chunks, tree.most_children)
         end = int(h5py.h5i.get_file_id(did).get_filesize())
         folder = None if kept is None or tree.root is None else kept / f"chunks-{tree.root:x}"
         return TreeIndex(tree.root, form, end, NodeMemory(folder))
     return WholeIndex(did, counts, chunks) if total <= _INDEX_WHOLE else None
+
+
+def _header(did: Any) -> int:
+    """Return where a dataset's object header is; h5o.get_info would count the bytes of its whole index, too."""
+    low, high = h5py.h5g.get_objinfo(did, b".").objno
+    return int(low) | int(high) << 32  # two halves where C's long has four bytes
 
 
 def _blocks(

@@ -18,12 +18,17 @@ import numpy.typing as npt
 
 from intake_tcga.errors import FileFormatError
 
-ENTRY = np.dtype([("number", "<i8"), ("place", "<i8"), ("size", "<u4"), ("mask", "<u4")])
-"""What a node says of a child: number of the first chunk below it, and offset; of a chunk also stored size and mask."""
+NUMBER, PLACE, STORED = range(3)
+"""Columns of what a node says of its children: number of the first chunk below, offset; and of a chunk the
+stored bytes, with the filter mask in the upper half."""
 
 _REMEMBERED = 48 * 2**20  # bytes of nodes in memory for one dataset
 _KEPT = 16 * 2**20  # bytes of nodes on disk for one dataset
 _MOST_FILES = 16
+
+_NODE_HEAD = np.dtype(
+    [("signature", "S4"), ("kind", "u1"), ("level", "u1"), ("used", "<u2"), ("siblings", "<u8", (2,))]
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +38,8 @@ class Node:
     level: int
     """0 for a leaf, whose children are chunks."""
 
-    entries: npt.NDArray[Any]
-    """Its children, by number; of type :data:`ENTRY`."""
+    entries: npt.NDArray[np.int64]
+    """A row for each child, by number, with the columns :data:`NUMBER`, :data:`PLACE` and :data:`STORED`."""
 
 
 class NodeFormat:
@@ -52,19 +57,15 @@ class NodeFormat:
 
     def __init__(self, counts: Sequence[int], chunks: Sequence[int], most_children: int) -> None:
         self._counts = tuple(counts)
-        self._chunks = np.array(chunks, dtype=np.uint64)
-        key = [("size", "<u4"), ("mask", "<u4"), ("at", "<u8", (len(self._counts) + 1,))]
-        self._dtype = np.dtype(
-            [
-                ("signature", "S4"), ("kind", "u1"), ("level", "u1"), ("used", "<u2"), ("siblings", "<u8", (2,)),
-                ("children", np.dtype([*key, ("place", "<u8")]), (most_children,)), ("end", np.dtype(key)),
-            ]
-        )  # fmt: skip
+        self._chunks = tuple(chunks)
+        self._room = most_children
+        # A child is its key (a word of stored bytes and mask, a word an axis and one more) and its offset.
+        self._words = len(self._counts) + 3
 
     @property
     def size(self) -> int:
         """Bytes of a node."""
-        return self._dtype.itemsize
+        return 8 * (_NODE_HEAD.itemsize // 8 + self._room * self._words + self._words - 1)
 
     def decode(self, bodies: Iterable[bytes | memoryview]) -> list[Node]:
         """Decode nodes.
@@ -74,34 +75,46 @@ class NodeFormat:
         FileFormatError
             When one of them is no node of such a tree, or its children are out of order.
         """
-        raw = np.frombuffer(b"".join(bodies), dtype=self._dtype)
-        room = raw["children"].shape[1]
-        if not ((raw["signature"] == b"TREE") & (raw["kind"] == 1) & (raw["used"] <= room)).all():
+        words = np.frombuffer(b"".join(bodies), dtype="<u8").reshape(-1, self.size // 8)
+        heads = np.ascontiguousarray(words[:, :3]).view(_NODE_HEAD)[:, 0]
+        used = heads["used"].astype(np.int64)
+        if not ((heads["signature"] == b"TREE") & (heads["kind"] == 1) & (used <= self._room)).all():
             raise FileFormatError("a node of the index of its chunks is not one")
-        children = raw["children"][np.arange(room) < raw["used"][:, None]]
-        entries = np.empty(len(children), ENTRY)
-        inside = self._number(children["at"], entries["number"])
-        entries["place"] = np.minimum(children["place"], np.uint64(2**63 - 1))
-        entries["size"], entries["mask"] = children["size"], children["mask"]
-        ends = np.cumsum(raw["used"], dtype=np.int64).tolist()
-        nodes = []
-        for level, start, end in zip(raw["level"].tolist(), [0, *ends], ends, strict=False):
-            own = entries[start:end]
-            if (np.diff(own["number"]) < 0).any():
-                raise FileFormatError("a node of the index of its chunks is out of order")
-            # A chunk beyond the dataset's present shape is not one of its chunks.
-            nodes.append(Node(level, own.copy() if level else own[inside[start:end]]))
-        return nodes
+        children = words[:, 3 : 3 + self._room * self._words].reshape(-1, self._words)
+        children = children[(np.arange(self._room) < used[:, None]).ravel()]
+        entries = np.empty((len(children), 3), np.int64)
+        inside = self._number(children[:, 1:-2], entries[:, NUMBER])
+        entries[:, PLACE] = np.minimum(children[:, -1], np.uint64(2**63 - 1))
+        entries[:, STORED] = children[:, 0].view(np.int64)
+        ends = np.cumsum(used).tolist()
+        starts = [0, *ends[:-1]]
+        falls = np.diff(entries[:, NUMBER]) < 0
+        falls[[end - 1 for end in ends if 0 < end <= len(falls)]] = False  # from one node to the next
+        if falls.any():
+            raise FileFormatError("a node of the index of its chunks is out of order")
+        nodes = [
+            Node(level, entries[start:end])
+            for level, start, end in zip(heads["level"].tolist(), starts, ends, strict=True)
+        ]
+        if inside.all():
+            return nodes
+        # A chunk beyond the dataset's present shape is not one of its chunks.
+        return [
+            node if node.level else Node(0, node.entries[inside[start:end]])
+            for node, start, end in zip(nodes, starts, ends, strict=True)
+        ]
 
-    def _number(self, places: npt.NDArray[Any], numbers: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    def _number(
+        self, places: npt.NDArray[np.uint64], numbers: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.bool_]:
         """Write numbers in C order, which sort as positions do; return which chunks are inside the dataset.
 
         The end of a tree may lie beyond the dataset: along the first axis where it does, it counts as the end of it.
         """
         inside = np.ones(len(places), dtype=bool)
         numbers[:] = 0
-        for axis, count in enumerate(self._counts):
-            at = np.minimum(places[:, axis] // self._chunks[axis], np.uint64(count)).astype(np.int64)
+        for axis, (count, chunk) in enumerate(zip(self._counts, self._chunks, strict=True)):
+            at = np.minimum(places[:, axis] // np.uint64(chunk), np.uint64(count)).astype(np.int64)
             numbers *= count
             numbers += np.where(inside, at, 0)
             inside &= at < count
@@ -206,10 +219,9 @@ def _packed(nodes: Mapping[int, Node]) -> bytes:
         _differences(np.fromiter(nodes, np.int64, len(nodes))),
         np.array([node.level for node in nodes.values()], "<i8"),
         np.array([len(node.entries) for node in nodes.values()], "<i8"),
-        _differences(entries["number"]),
-        _differences(entries["place"]),
-        entries["size"],
-        entries["mask"],
+        _differences(entries[:, NUMBER]),
+        _differences(entries[:, PLACE]),
+        entries[:, STORED],
     ]
     body = zlib.compress(b"".join(column.tobytes() for column in columns), 1)
     return _HEAD.pack(_MARK, len(nodes), len(entries)) + body
@@ -217,21 +229,18 @@ def _packed(nodes: Mapping[int, Node]) -> bytes:
 
 def _unpacked(data: bytes) -> dict[int, Node]:
     mark, count, total = _HEAD.unpack_from(data)
-    length = 24 * count + ENTRY.itemsize * total
+    length = 24 * (count + total)
     if mark != _MARK or length > 8 * _REMEMBERED:
         raise ValueError("no file of nodes")
     body = zlib.decompress(data[_HEAD.size :], bufsize=length)
     if len(body) != length:
         raise ValueError("a file of nodes of another length")
     places, levels, lengths = np.frombuffer(body, "<i8", 3 * count).reshape(3, count)
-    entries = np.empty(total, ENTRY)
-    at = 24 * count
-    for name in ("number", "place"):
-        entries[name] = np.cumsum(np.frombuffer(body, "<i8", total, at))
-        at += 8 * total
-    for name in ("size", "mask"):
-        entries[name] = np.frombuffer(body, "<u4", total, at)
-        at += 4 * total
+    columns = np.frombuffer(body, "<i8", 3 * total, 24 * count).reshape(3, total)
+    entries = np.empty((total, 3), np.int64)
+    entries[:, NUMBER] = np.cumsum(columns[NUMBER])
+    entries[:, PLACE] = np.cumsum(columns[PLACE])
+    entries[:, STORED] = columns[STORED]
     ends = np.cumsum(lengths)
     if (lengths < 0).any() or (count and ends[-1] != total):
         raise ValueError("a file of nodes that does not add up")

@@ -103,7 +103,7 @@ def count(part: Part) -> int:
 
 def outer(parts: Sequence[Part]) -> tuple[Any, ...]:
     """Return an index that numpy reads as an outer product."""
-    if sum(not isinstance(part, slice) for part in parts) <= 1:
+    if len([part for part in parts if part.__class__ is not slice]) <= 1:
         return tuple(parts)
     arrays = [
         np.arange(part.start or 0, part.stop, part.step or 1) if isinstance(part, slice) else part

@@ -158,16 +158,17 @@ class _Job:
             [axis.numbers[i] for axis, i in zip(self.axes, at, strict=True)], self.layout.counts
         )
 
-    def place(self, cell: int, data: Any, mask: int) -> None:
-        """Decode the chunk of one cell, and put what is wanted of it where it goes."""
-        pieces = self._pieces(cell)
+    def decode(self, cell: int, data: Any, mask: int) -> npt.NDArray[Any]:
+        """Decode the chunk of one cell; what does not decode is a ValueError."""
         shape = self.layout.grid
-        if self.layout.index is None:
-            shape = self.layout.chunk_shape(self._start(pieces))
-        chunk = self.layout.decode(data, mask, shape)
-        self.request.target[outer([piece[2] for piece in pieces])] = chunk[
-            outer([piece[1] for piece in pieces])
-        ]
+        if self.layout.index is None:  # in one piece: the last block is shorter
+            shape = self.layout.chunk_shape(self._start(self._pieces(cell)))
+        return self.layout.decode(data, mask, shape)
+
+    def place(self, cell: int, chunk: npt.NDArray[Any]) -> None:
+        """Put what is wanted of the chunk of one cell where it goes."""
+        _, source, dest = zip(*self._pieces(cell), strict=True)
+        self.request.target[outer(dest)] = chunk[outer(source)]
 
     def place_fill(self, cell: int) -> None:
         """Put the fill value where a chunk that was never written would go."""
@@ -185,18 +186,16 @@ class _Job:
         return f"the chunk of {self.request.path!r} at {', '.join(spans)}"
 
     def read_through_h5py(self, h5: h5py.File) -> None:
+        """Read block by block as HDF5 does."""
         dataset = h5[self.request.path]
         if not self.axes:
             self.request.target[()] = dataset[()]
             return
         for cell in range(self.chunks):
-            pieces = self._pieces(cell)
-            start = self._start(pieces)
+            start = self._start(self._pieces(cell))
             shape = self.layout.chunk_shape(start)
-            block = dataset[tuple(slice(at, at + n) for at, n in zip(start, shape, strict=True))]
-            self.request.target[outer([piece[2] for piece in pieces])] = block[
-                outer([piece[1] for piece in pieces])
-            ]
+            block = tuple(slice(at, at + length) for at, length in zip(start, shape, strict=True))
+            self.place(cell, dataset[block])
 
     def _pieces(self, cell: int) -> list[Any]:
         found = []
@@ -322,8 +321,9 @@ def _fill_window(file: Hdf5File, source: ByteSource, window: list[_Located]) -> 
         ) from error
     for (job, cell, _, _, mask), body in zip(window, bodies, strict=True):
         try:
-            job.place(cell, body, mask)
+            chunk = job.decode(cell, body, mask)
         except ValueError as error:
             raise FileFormatError(
                 f"{file.path} is damaged: {job.where(cell)} does not decode ({error}). {file.remedy}"
             ) from error
+        job.place(cell, chunk)

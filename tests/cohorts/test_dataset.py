@@ -331,9 +331,9 @@ def reads(monkeypatch):
     seen = []
     original = chunks._Job.place
 
-    def counting(job, cell, data, mask):
+    def counting(job, cell, chunk):
         seen.append((job.request.path, job._start(job._pieces(cell))))
-        original(job, cell, data, mask)
+        original(job, cell, chunk)
 
     monkeypatch.setattr(chunks._Job, "place", counting)
     return seen
