@@ -14,7 +14,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from intake_tcga.archs4.kallisto import Kallisto, how_it_ended, index_arguments, run, targets_in
@@ -63,18 +63,22 @@ def index_file(kallisto: Kallisto, fasta: Sequence[Digest], *, kmer: int) -> Rem
 
 
 def find_index(wanted: RemoteFile, cache: VerifiedFileCache) -> Index | None:
-    """Return an index that is in the cache, or in one of its read-only folders, and undamaged; else None."""
+    """Return an index that is in the cache, or in one of its read-only folders, and undamaged; else None.
+
+    What it must be is told by the memory of the cache that it was built in.
+    """
     kept = VerifiedFileCache(
         cache.root, read_only=cache.read_only, verify=cache.verify_mode, offline=True, progress=False
     )
-    try:
-        path = kept.fetch(wanted)
-    except (OfflineError, IntegrityError) as error:
-        _logger.debug("no index: %s", error)
-        return None
-    signature = Signature.of(path)
-    known = [stamp for stamp in _stamps(cache).of(path) if stamp.signature == signature]
-    return Index(path, Digest.parse(known[0].digest) if known else Digest.of(path))
+    for root in (*cache.read_only, cache.root):
+        stamps = _stamps(root).of(root / wanted.folder / wanted.name)
+        for stamp in sorted(stamps, key=lambda stamp: stamp.verified_at, reverse=True):
+            digest = Digest.parse(stamp.digest)
+            try:
+                return Index(kept.fetch(replace(wanted, digest=digest)), digest)
+            except (OfflineError, IntegrityError) as error:
+                _logger.debug("no index: %s", error)
+    return None
 
 
 def build_index(
@@ -149,7 +153,7 @@ def _publish(index: Path, target: Path, wanted: RemoteFile, cache: VerifiedFileC
     digest, signature = Digest.of(index), Signature.of(index)
     assert signature is not None
     # Stamped first: killed after the move, the file is known; killed before it, the stamp fits nothing.
-    _stamps(cache).keep(Stamp.made_now(target, signature, digest, wanted, downloaded=True))
+    _stamps(cache.root).keep(Stamp.made_now(target, signature, digest, wanted, downloaded=True))
     index.replace(target)
     _logger.info("kallisto's index built (%s): %s", digest, target)
     return Index(target, digest)
@@ -193,5 +197,5 @@ def _signs_of_life(parent: Path) -> object:
     return sorted(signs)
 
 
-def _stamps(cache: VerifiedFileCache) -> StampStore:
-    return StampStore(cache.root / ".intake-tcga" / "stamps")
+def _stamps(root: Path) -> StampStore:
+    return StampStore(root / ".intake-tcga" / "stamps")
