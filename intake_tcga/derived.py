@@ -50,7 +50,7 @@ def keep(path: str | os.PathLike[str], what: str, value: Any, signature: Signatu
         Of the file before the result was made: of a file that changed meanwhile, or was written a moment ago,
         nothing is kept.
     """
-    if signature is None or signature != Signature.of(Path(path)) or _too_fresh(signature):
+    if signature is None or signature != Signature.of(Path(path)) or too_fresh(signature):
         return
     place = _place(Path(path), what)
     fresh = place.with_name(f"{secrets.token_hex(6)}.new")
@@ -60,7 +60,7 @@ def keep(path: str | os.PathLike[str], what: str, value: Any, signature: Signatu
         fresh.replace(place)
 
 
-def _too_fresh(signature: Signature) -> bool:
+def too_fresh(signature: Signature) -> bool:
     """Tell whether a file was written so lately that another write might not change its time."""
     whole_seconds = signature.mtime_ns % 1_000_000_000 == 0  # file systems that keep no finer times
     return time.time_ns() - signature.mtime_ns < (2_500_000_000 if whole_seconds else 50_000_000)
