@@ -113,7 +113,9 @@ class Genes:
 
     def sums(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Sum values of transcripts over the transcripts of each gene."""
-        sums: npt.NDArray[np.float64] = np.bincount(self.of, values, len(self.ids)).astype(np.float64, copy=False)
+        sums: npt.NDArray[np.float64] = np.bincount(self.of, values, len(self.ids)).astype(
+            np.float64, copy=False
+        )
         return sums
 
 
