@@ -23,7 +23,13 @@ class Samples:
     failures: dict[str, IntakeTcgaError] = field(default_factory=dict)
 
 
-def find_samples(sources: Sources, *, layout: Layout, find_runs: Callable[[str], list[Run]]) -> Samples:
+def find_samples(
+    sources: Sources,
+    *,
+    layout: Layout,
+    find_runs: Callable[[str], list[Run]],
+    check_run: Callable[[Run], None] = lambda run: None,
+) -> Samples:
     """Return the samples that sources name.
 
     Parameters
@@ -34,6 +40,8 @@ def find_samples(sources: Sources, *, layout: Layout, find_runs: Callable[[str],
         As in :func:`intake_tcga.archs4.fastq.pair`.
     find_runs : callable
         Returns the runs of an accession.
+    check_run : callable
+        Raises for a run that cannot be used, which leaves the others of its accession.
 
     Raises
     ------
@@ -49,10 +57,9 @@ def find_samples(sources: Sources, *, layout: Layout, find_runs: Callable[[str],
     entries: list[tuple[int, str, Reads | Run]] = []
     for at, source in enumerate(dict.fromkeys(listed)):
         if _is_run(source):
-            try:
-                entries += [(at, run.accession, run) for run in find_runs(str(source))]
-            except IntakeTcgaError as error:
-                samples.failures[str(source)] = error
+            runs, failures = _usable(str(source), find_runs, check_run)
+            entries += [(at, run.accession, run) for run in runs]
+            samples.failures.update(failures)
         else:
             files |= {path: at for path in _fastq_files(source) if path not in files}
     for (_, stem), members in by_sample(files, layout=layout).items():
@@ -88,6 +95,22 @@ def _named(sources: Mapping[str, Sequence[Source]], layout: Layout) -> Samples:
     if not samples.found and not samples.failures:
         raise OptionError("There is nothing to align; give each sample's name and its FASTQ files.")
     return samples
+
+
+def _usable(
+    accession: str, find_runs: Callable[[str], list[Run]], check_run: Callable[[Run], None]
+) -> tuple[list[Run], dict[str, IntakeTcgaError]]:
+    failures: dict[str, IntakeTcgaError] = {}
+    try:
+        runs = find_runs(accession)
+    except IntakeTcgaError as error:
+        return [], {accession: error}
+    for run in runs:
+        try:
+            check_run(run)
+        except IntakeTcgaError as error:
+            failures[run.accession] = error
+    return [run for run in runs if run.accession not in failures], failures
 
 
 def _is_run(source: Source) -> bool:
