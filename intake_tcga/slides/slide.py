@@ -18,6 +18,9 @@ KINDS: dict[str, Kind] = {"Diagnostic Slide": "diagnostic", "Tissue Slide": "tis
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _BARCODE = re.compile(r"(TCGA-\w{2}-\w{4})-(\d{2})[A-Z]-\w{2}-(DX|TS|BS|MS)[0-9A-Z]+")
+# What nearly all slides have: told apart at once, since a listing has thirty thousand.
+_USUAL_NAME = re.compile(r"TCGA-[A-Za-z0-9-]{1,60}\.[A-Za-z0-9-]{1,60}\.svs")
+_MD5 = re.compile(r"[0-9a-f]{32}")
 _SAMPLE_TYPES = {
     "01": "Primary Tumor",
     "02": "Recurrent Tumor",
@@ -87,11 +90,14 @@ class Slide:
     def __post_init__(self) -> None:
         if not _UUID.fullmatch(self.file_id):
             raise OptionError(f"{self.file_id!r} is not the id of a file at the GDC; give a UUID.")
-        if problem := name_problem(self.file_name):
+        if not _USUAL_NAME.fullmatch(self.file_name) and (problem := name_problem(self.file_name)):
             raise OptionError(f"{self.file_name!r} {problem}; give a plain file name.")
         if self.size < 0:
             raise OptionError(f"A slide cannot have {self.size} bytes; give the size of its file.")
-        Digest("md5", self.md5)
+        if not _MD5.fullmatch(self.md5):
+            Digest("md5", self.md5)  # which says what is wrong
+        if None not in (self.case, self.sample_type, self.kind):
+            return
         if found := _BARCODE.fullmatch(self.barcode):
             self._fill("case", found[1])
             self._fill("sample_type", _SAMPLE_TYPES.get(found[2]))

@@ -3,10 +3,13 @@
 import pickle
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from intake_tcga.errors import AccessDeniedError, IntakeTcgaError, OptionError
+from intake_tcga.remote import name_problem
 from intake_tcga.slides.endpoint import GDC, gdc_endpoint
-from intake_tcga.slides.slide import Slide
+from intake_tcga.slides.slide import _USUAL_NAME, Slide
 
 ID = "3b6a3f5e-8a4c-4c53-9a52-0a2b3c4d5e6f"
 MD5 = "0" * 32
@@ -92,3 +95,9 @@ def test_what_is_no_address_is_refused_without_showing_secrets(address):
     with pytest.raises(IntakeTcgaError, match="cannot be the GDC's address") as caught:
         gdc_endpoint(address)
     assert "s3cr3t" not in str(caught.value)
+
+
+@given(st.from_regex(_USUAL_NAME, fullmatch=True))
+def test_usual_names_are_plain_file_names(name):
+    assert name_problem(name) is None
+    assert slide(name).barcode == name.partition(".")[0]
