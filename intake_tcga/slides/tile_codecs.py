@@ -7,6 +7,7 @@ is decoded into an array of the size that it must have, so that no tile can ask 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
@@ -24,6 +25,7 @@ _NAMES = {NONE: "none", LZW: "LZW", JPEG: "JPEG", DEFLATE: "deflate", 32946: "de
     _JPEG2000, "JPEG 2000"
 )
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, YCBCR = 0, 1, 2, 6
+_HALF = 32_768
 _PHOTOMETRICS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, YCBCR: 3}
 
 
@@ -150,11 +152,19 @@ def _has_smaller_chroma(blob: bytes) -> bool:
 
 
 def _from_ycbcr(tile: Pixels) -> Pixels:
-    """Convert as JPEG does (ITU-R BT.601, full range)."""
-    y, cb, cr = (tile[..., at].astype(np.float32) - (128 if at else 0) for at in range(3))
-    rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], axis=-1)
-    whole: Pixels = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
-    return whole
+    """Convert as OpenSlide does: ITU-R BT.601, full range, each term in whole numbers of 1/65536."""
+    y, cb, cr = tile[..., 0].astype(np.int32), tile[..., 1], tile[..., 2]
+    red = y + (_terms(1.402)[cr] + _HALF >> 16)
+    green = y + (_terms(-0.344136286)[cb] + _terms(-0.714136286)[cr] + _HALF >> 16)
+    blue = y + (_terms(1.772)[cb] + _HALF >> 16)
+    rgb: Pixels = np.clip(np.stack([red, green, blue], axis=-1), 0, 255).astype(np.uint8)
+    return rgb
+
+
+@lru_cache
+def _terms(factor: float) -> npt.NDArray[np.int32]:
+    """Return what each value of a colour difference adds."""
+    return np.rint(factor * 65_536 * (np.arange(256) - 128)).astype(np.int32)
 
 
 def _to_rgb(tile: Pixels, photometric: int) -> Pixels:
