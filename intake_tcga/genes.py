@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import partial
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import xarray as xr
 
-from intake_tcga.errors import NameNotFoundError, OptionError
-from intake_tcga.grouping import How, agreed, group_by, is_missing, reduce_groups
+from intake_tcga.errors import OptionError
+from intake_tcga.feature_groups import join_features
+from intake_tcga.grouping import How
 from intake_tcga.matrices import Data, as_given, find_matrix
-from intake_tcga.sample_blocks import SampleBlocks, lazy_rows
-
-AGGREGATED = "intake_tcga:aggregated"
-"""Attribute of a matrix whose features were joined: by what and how."""
+from intake_tcga.sample_blocks import SampleBlocks
 
 
 def filter_genes(
@@ -53,6 +50,7 @@ def filter_genes(
 
     Examples
     --------
+    >>> import xarray as xr
     >>> counts = xr.Dataset(
     ...     {"counts": (("sample", "feature"), [[20, 19, 0], [0, 19, 80]])}, {"feature": ["TP53", "MYC", "KRAS"]}
     ... )
@@ -107,6 +105,7 @@ def aggregate_genes(
 
     Examples
     --------
+    >>> import xarray as xr
     >>> counts = xr.Dataset(
     ...     {"counts": (("sample", "feature"), [[1, 2, 3, 4]])},
     ...     {"feature": ["ENSG1", "ENSG2", "ENSG3", "ENSG4"], "symbol": ("feature", ["TP53", "MYC", "TP53", ""])},
@@ -117,26 +116,8 @@ def aggregate_genes(
     >>> joined["feature_ids"].values.tolist()
     ['ENSG1;ENSG3', 'ENSG2', 'ENSG4']
     """
-    if how not in get_args(How):
-        raise OptionError(f"how={how!r} is not one of {', '.join(get_args(How))}.")
     matrix = find_matrix(data, variable)
-    ds, dim = matrix.dataset, str(matrix.feature)
-    grouping = group_by(_labels(ds, by, dim))
-    joined = reduce_groups(lazy_rows(matrix.array.variable), grouping, how)
-    coords = {
-        (f"{dim}_ids" if name == dim else name): xr.Variable(
-            (dim,), agreed(ds[name].values, grouping), ds[name].attrs
-        )
-        for name in _along(ds, dim)
-        if not name == by == dim
-    }
-    coords[dim] = xr.Variable((dim,), grouping.labels, ds[by].attrs)
-    attrs = matrix.array.attrs | {AGGREGATED: f"{how} by {by}"}
-    values = xr.Variable((matrix.sample, dim), joined, attrs).transpose(*ds[matrix.name].dims)
-    rest = ds.drop_dims(dim)
-    order = [name for name in ds.data_vars if name in rest or name == matrix.name]
-    result = rest.assign({matrix.name: values}).assign_coords(coords)[order]
-    return as_given(result, matrix.name, data)
+    return as_given(join_features(matrix, by, how), matrix.name, data)
 
 
 def _samples_having(block: npt.NDArray[Any], *, min_reads: float) -> npt.NDArray[Any]:
@@ -159,22 +140,3 @@ def _samples_needed(min_samples: float, n_samples: int) -> float:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-
-
-def _labels(ds: xr.Dataset, by: str, dim: str) -> list[Any]:
-    """Return each feature's label; its own name where it has none."""
-    if by not in (there := _along(ds, dim)):
-        raise NameNotFoundError(
-            f"by={by!r} is not a coordinate along {dim}; those there are: {', '.join(there) or 'none'}."
-        )
-    labels = ds[by].values.tolist()
-    if dim in ds.coords:
-        names = ds[dim].values.tolist()
-    else:
-        names = [f"{dim} {number}" for number in range(len(labels))]
-    return [name if is_missing(label) else label for label, name in zip(labels, names, strict=True)]
-
-
-def _along(ds: xr.Dataset, dim: str) -> list[str]:
-    """Return the names of the coordinates of features."""
-    return [str(name) for name in ds.coords if ds[name].dims == (dim,)]

@@ -30,6 +30,7 @@ FLOOR = {
     "derived",
     "digest",
     "facets",
+    "feature_groups",
     "filecache_index",
     "filesystem",
     "grouping",
@@ -41,10 +42,12 @@ FLOOR = {
     "lazy",
     "lazy_index",
     "locks",
+    "matrices",
     "object_headers",
     "parts",
     "progress",
     "remote",
+    "sample_blocks",
     "sampling",
     "stamps",
     "string_columns",
@@ -53,7 +56,7 @@ FLOOR = {
     "transfer",
 }
 ROOMS = {"archs4", "cohorts", "slides"}
-TOOLS = {"genes", "matrices", "normalization", "plots", "sample_blocks", "trimmed_means"}
+TOOLS = {"genes", "normalization", "plots", "trimmed_means"}
 ROOF = {"cli", "drivers", "engine", "readers"}
 HEAVY = {"matplotlib", "anndata", "tifffile", "distributed", "s3fs", "pyarrow"}
 

@@ -46,6 +46,11 @@ class SampleMetadata:
         self.n_samples = n_samples
 
     @property
+    def file(self) -> Hdf5File:
+        """The file."""
+        return self._file
+
+    @property
     def fields(self) -> tuple[str, ...]:
         """The fields, in the file's order."""
         return tuple(self._paths)

@@ -1,0 +1,179 @@
+"""Whether texts contain a term, with the meaning that Python's ``re`` gives it, at the speed of Arrow's RE2.
+
+The two agree on most expressions, but only on texts in ASCII: beyond it they differ in what a word, a digit or the
+other case of a letter is. So Arrow searches everything, and Python searches again what is not ASCII, and everything
+where an expression is one that RE2 lacks (lookaheads, references back) or reads in another way.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from intake_tcga.errors import OptionError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_SLICE = 2**16  # texts that one thread searches at a time
+_ESCAPED_LETTERS = "dDwWsSbAtnrfv"  # whose meaning is the same in both; \B is not, on the empty text
+_CASELESS = frozenset("ıſK\u0130")  # letters beyond ASCII that are, in another case, ones of ASCII
+_DIFFERENT = re.compile(
+    rf"""
+      \\ (?: [^\W_] (?<![{_ESCAPED_LETTERS}]) | _ )  # other letters, references, octal numbers
+    | \[ [\[:.=]  | \[\^ \[                         # RE2 has classes by name
+    | \{{ ,                                         # from nought in Python, as it stands in RE2
+    | \( \? (?! : | P< )                            # lookarounds, flags, atoms, comments
+    | [*+?}}] \+                                    # possessive
+    """,
+    re.VERBOSE,
+)
+_CONTROLS = r"[\x00-\x1f\x7f]"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """What is looked for."""
+
+    pattern: re.Pattern[str]
+    """What it means."""
+
+    arrow: str | None
+    """What means the same to Arrow, on texts in ASCII; None where nothing does."""
+
+    ignore_case: bool
+    """Whether Arrow is to ignore the case of letters."""
+
+    controls_differ: bool
+    """Whether it means something else on texts with control characters, such as line ends."""
+
+
+def term_of(text: str | re.Pattern[str], *, regex: bool) -> Term:
+    """Read a term.
+
+    Parameters
+    ----------
+    text : str or re.Pattern
+        A text, found in either case; or a compiled expression, which keeps its own flags.
+    regex : bool
+        Whether a text is a regular expression.
+
+    Returns
+    -------
+    Term
+
+    Raises
+    ------
+    OptionError
+        When it is empty, no text, or not a regular expression; the message says where it goes wrong.
+    """
+    if isinstance(text, re.Pattern):
+        if not isinstance(text.pattern, str):
+            raise OptionError(f"{text.pattern!r} is a pattern of bytes; compile one of text.")
+        return _term(text, text.pattern)
+    if not isinstance(text, str) or not text:
+        raise OptionError(f"{text!r} cannot be searched for; give a text, such as 'myoblast'.")
+    if not regex:
+        return _term(re.compile(re.escape(text), re.IGNORECASE), re.escape(text))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of sets within sets, which we leave to Python
+            return _term(re.compile(text, re.IGNORECASE), text)
+    except (re.error, OverflowError, RecursionError) as error:
+        place = f" at position {error.pos}" if isinstance(error, re.error) and error.pos is not None else ""
+        why = error.msg if isinstance(error, re.error) else str(error)
+        raise OptionError(
+            f"{text!r} is not a regular expression: {why}{place}. Correct it, or pass regex=False to find it as it "
+            "stands."
+        ) from error
+
+
+def _term(pattern: re.Pattern[str], text: str) -> Term:
+    usual = pattern.flags & ~re.IGNORECASE == re.UNICODE
+    same = usual and not _DIFFERENT.search(text) and _ascii_alike(text)
+    controls = bool(re.search(r"\$|\\[sS]", text))
+    return Term(pattern, text if same else None, bool(pattern.flags & re.IGNORECASE), controls)
+
+
+def _ascii_alike(text: str) -> bool:
+    """Tell whether letters beyond ASCII, if there are any, make no difference on texts in ASCII."""
+    return text.isascii() or not ("[" in text or _CASELESS.intersection(text))
+
+
+def contains(column: pa.Array, term: Term) -> npt.NDArray[np.bool_]:
+    """Tell which values of a column contain a term.
+
+    Parameters
+    ----------
+    column : pyarrow.Array
+        Text, a dictionary of text, or numbers, which are searched as they are written.
+    term : Term
+        From :func:`term_of`.
+
+    Returns
+    -------
+    numpy.ndarray of bool
+        As ``term.pattern.search`` says of each value.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> contains(pa.array(["Liver", "lung"]), term_of("liver|brain", regex=True)).tolist()
+    [True, False]
+    """
+    import pyarrow as pa
+
+    if isinstance(column, pa.DictionaryArray):  # each distinct text once
+        return np.asarray(contains(column.dictionary, term)[column.indices.to_numpy()])
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        column = pa.array([str(value) for value in column.to_pylist()], pa.string())
+    if term.arrow is None:
+        return _python(column, term)
+    slices = [column.slice(at, _SLICE) for at in range(0, len(column), _SLICE)]
+    return _joined(_each(slices, term))
+
+
+def _each(slices: list[Any], term: Term) -> Iterable[npt.NDArray[np.bool_]]:
+    if len(slices) <= 1:
+        return [_arrow(one, term) for one in slices]
+    with ThreadPoolExecutor(min(len(slices), os.cpu_count() or 1)) as pool:  # Arrow lets go of Python's lock
+        return list(pool.map(lambda one: _arrow(one, term), slices))
+
+
+def _joined(parts: Iterable[npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
+    return np.concatenate([np.empty(0, dtype=bool), *parts])
+
+
+def _arrow(texts: pa.Array, term: Term) -> npt.NDArray[np.bool_]:
+    """Search with RE2, and again with Python what the two may differ on."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        found = _bools(pc.match_substring_regex(texts, term.arrow, ignore_case=term.ignore_case))
+    except pa.ArrowInvalid:  # one that RE2 refuses: it lacks something, or it would take too much memory
+        return _python(texts, term)
+    odd = ~_bools(pc.string_is_ascii(texts))
+    if term.controls_differ:
+        odd |= _bools(pc.match_substring_regex(texts, _CONTROLS))
+    places = np.flatnonzero(odd)
+    if len(places):
+        found[places] = _python(texts.take(pa.array(places)), term)
+    return found
+
+
+def _bools(values: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.array(values.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _python(texts: pa.Array, term: Term) -> npt.NDArray[np.bool_]:
+    search = term.pattern.search
+    return np.fromiter((search(text) is not None for text in texts.to_pylist()), dtype=bool, count=len(texts))
