@@ -77,8 +77,11 @@ def write_archs4(
     """
     path = Path(path)
     flat, fixed = version in FLAT, (version in FLAT if fixed is None else fixed)
-    values = made_up_matrix(n_samples, n_features, level, version, seed) if matrix is None else matrix
-    n_samples, n_features = values.shape if not sparse else (n_samples, n_features)
+    if matrix is None:
+        made_up = (1, 1) if sparse else (n_samples, n_features)  # for its number type alone
+        matrix = made_up_matrix(*made_up, level, version, seed)
+    if not sparse:
+        n_samples, n_features = matrix.shape
     on_disk = (n_samples, n_features) if flat else (n_features, n_samples)
     grid = chunks or ((200, 200) if flat else (2000, 1))
     grid = tuple(max(1, min(chunk, length)) for chunk, length in zip(grid, on_disk, strict=True))
@@ -87,11 +90,11 @@ def write_archs4(
     notes = {**made_up_info(version), **(info or {})}
     with h5py.File(path, "w", libver=libver) as file:
         dataset = file.create_dataset(
-            "data/expression", on_disk, values.dtype, chunks=grid, compression=compression, shuffle=shuffle,
+            "data/expression", on_disk, matrix.dtype, chunks=grid, compression=compression, shuffle=shuffle,
             maxshape=on_disk if flat else (n_features, None),
         )  # fmt: skip
         if not sparse and dataset.size:
-            dataset[...] = values if flat else values.T
+            dataset[...] = matrix if flat else matrix.T
         if flat:
             _write_lists(file.create_group("meta"), {
                 **{f"Sample_{name}": column for name, column in sample_fields.items()},

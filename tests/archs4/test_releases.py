@@ -138,8 +138,8 @@ class TestService:
     @pytest.mark.parametrize(
         "wrong",
         [
-            entry(species="zebrafish"), entry(data_level="exon"), entry(checksum="a7b21b55"), entry(version_minor="../x"),
-            entry(version_major=None), {"species": "human"}, 7, None,
+            entry(species="zebrafish"), entry(data_level="exon"), entry(checksum="a7b21b55"),
+            entry(version_minor="../x"), entry(version_major=None), {"species": "human"}, 7, None,
         ],
     )  # fmt: skip
     def test_entries_that_cannot_be_are_left_out_and_logged(self, wrong, caplog):
