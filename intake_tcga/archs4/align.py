@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -139,17 +140,15 @@ def align(
     store = _cache(cache, offline, progress)
     binary = find_kallisto(kallisto, store.root / "archs4" / "tools")
 
-    def runs_of(accession: str) -> list[Run]:
-        runs = find_runs(
-            accession,
-            url=ena_url,
-            storage_options=storage_options,
-            offline=store.offline,
-            budget=store.budget,
-        )
-        return [_of_species(run, wanted.species) for run in runs]
-
-    samples = find_samples(sources, layout=layout, find_runs=runs_of)
+    archive = partial(
+        find_runs, url=ena_url, storage_options=storage_options, offline=store.offline, budget=store.budget
+    )
+    samples = find_samples(
+        sources,
+        layout=layout,
+        find_runs=archive,
+        check_run=partial(_check_run, species=wanted.species),
+    )
     _report(samples.failures, errors=errors, others=len(samples.found), early=True)
     reference = wanted.obtain(binary, store, kmer=kmer, threads=number, storage_options=storage_options)
     if return_type == "gene":
@@ -298,15 +297,15 @@ def _named(name: str, reason: str) -> str:
     return reason if reason.startswith(name) else f"{name}: {reason}"
 
 
-def _of_species(run: Run, species: str | None) -> Run:
-    """Return a run, if it is of the species that it is to be aligned to."""
+def _check_run(run: Run, species: str | None) -> None:
+    """Refuse a run without files, and one of another species than it is to be aligned to."""
+    run.require_files()
     theirs = run.species.lower().replace(" ", "_")
     if species and theirs and not (theirs + "_").startswith(species + "_"):
         raise OptionError(
             f"{run.accession} is of {run.species}, not of {species}; pass species={theirs!r} for it, or transcriptome= "
             "to align it all the same."
         )
-    return run
 
 
 def _rounded(values: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:

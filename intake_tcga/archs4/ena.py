@@ -42,6 +42,14 @@ class Run:
         """Bytes of all files."""
         return sum(file.size or 0 for file in self.files)
 
+    def require_files(self) -> None:
+        """Raise NameNotFoundError if there are no files."""
+        if not self.files:
+            raise NameNotFoundError(
+                f"The archive has no FASTQ files of {self.accession}: others were submitted, or access is controlled. "
+                "Convert them yourself (fasterq-dump --split-3) and give those files."
+            )
+
     def fetch(
         self, cache: VerifiedFileCache, *, storage_options: Mapping[str, Any] | None = None
     ) -> list[Path]:
@@ -54,11 +62,7 @@ class Run:
         TransferError, IntegrityError, CacheError
             They could not be fetched.
         """
-        if not self.files:
-            raise NameNotFoundError(
-                f"The archive has no FASTQ files of {self.accession}: others were submitted, or access is controlled. "
-                "Convert them yourself (fasterq-dump --split-3) and give those files."
-            )
+        self.require_files()
         return list(cache.prefetch(self.files, storage_options=storage_options).values())
 
 

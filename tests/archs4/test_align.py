@@ -262,11 +262,26 @@ def test_runs_and_ensembl(server, tmp_path):
 
 
 def test_a_run_of_another_species(server, tmp_path):
-    server.bodies["filereport"] = server.bodies["filereport"].replace(b"Homo sapiens", b"Mus musculus")
+    report = server.bodies["filereport"].replace(b"Homo sapiens", b"Mus musculus")
+    server.bodies["filereport"] = b"".join(report.splitlines(keepends=True)[:2])
     with pytest.raises(
         OptionError, match="is of Mus musculus, not of homo_sapiens; pass species='mus_musculus'"
     ):
         align("SRR000001", cache=tmp_path, ensembl_url=server.url(), ena_url=server.url())
+
+
+def test_one_run_of_another_species_among_others(server, tmp_path):
+    lines = server.bodies["filereport"].splitlines(keepends=True)
+    lines[1] = lines[1].replace(b"Homo sapiens", b"Mus musculus")
+    server.bodies["filereport"] = b"".join(lines)
+    options = {"cache": tmp_path, "ensembl_url": server.url(), "ena_url": server.url()}
+    with pytest.raises(
+        AlignmentError, match="1 of 2 samples could not be aligned; nothing was aligned(?s:.)*Mus"
+    ):
+        align("SRP000001", **options)
+    with pytest.warns(UserWarning, match="SRR000001 is of Mus musculus"):
+        ds = align("SRP000001", **options, errors="skip")
+    assert ds["sample"].values.tolist() == ["SRR000002"]
 
 
 def test_runs_that_are_not_there_are_told_before_anything_is_done(server, tmp_path):
