@@ -117,6 +117,35 @@ class VerifiedFileCache:
         for name, value in values.items():
             object.__setattr__(self, name, value)  # frozen: set once, here
 
+    @classmethod
+    def at(
+        cls,
+        cache_storage: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None,
+        *,
+        verify: Verify = "stamp",
+        offline: bool | str | None = None,
+        progress: bool | None = None,
+    ) -> VerifiedFileCache:
+        """Return the cache of some folders, written as fsspec's ``cache_storage`` is.
+
+        Parameters
+        ----------
+        cache_storage
+            The cache's folder, or read-only folders followed by the writable one. None follows the environment.
+        verify, offline, progress
+            As for the class.
+        """
+        if isinstance(cache_storage, str | os.PathLike):
+            cache_storage = [cache_storage]
+        folders = list(cache_storage or [])
+        return cls(
+            folders[-1] if folders else None,
+            read_only=folders[:-1] if len(folders) > 1 else None,
+            verify=verify,
+            offline=offline,
+            progress=progress,
+        )
+
     def find(self, file: RemoteFile) -> Path | None:
         """Return where a copy of a file is, or None: by its size and stamps alone, without hashing, without network."""
         usable = {State.TRUSTED, State.UNKNOWN}

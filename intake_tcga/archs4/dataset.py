@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +15,11 @@ from intake_tcga.archs4.link import FieldArray
 from intake_tcga.archs4.matrix import SampleMatrix
 from intake_tcga.archs4.metadata import SampleMetadata, sample_metadata
 from intake_tcga.chunking import check_chunks, over_dask
+from intake_tcga.errors import OptionError
 from intake_tcga.hdf5 import Hdf5File
 from intake_tcga.lazy import LazyStack
 from intake_tcga.lazy_index import lazy_coordinate
+from intake_tcga.tables import human_size
 
 FIELD = "intake_tcga:field"
 """Attribute of a coordinate: where in the file its values are."""
@@ -69,6 +72,8 @@ def open_dataset(
     ({'sample': 30, 'feature': 818}, 'uint32', ['PRDM15', 'PFKL'])
     >>> ds.close()
     """
+    from intake_tcga.archs4 import accessor  # noqa: F401 - gives every ARCHS4 Dataset its `ds.archs4`
+
     try:
         layout = read_layout(file)
         ds = _laid_out(file, layout, sample_metadata(file, layout), attrs or {})
@@ -89,6 +94,27 @@ def chunked(ds: xr.Dataset, chunks: int | str | Mapping[Any, Any], file: Hdf5Fil
     token = tokenize(file.path, _identity(file), chunks)
     bare = ds.drop_vars([name for name in ds.coords if name not in ds.dims])
     return ds.assign({name: v.variable for name, v in over_dask(bare, chunks, token).data_vars.items()})
+
+
+def in_memory(ds: xr.Dataset) -> xr.Dataset:
+    """Return a Dataset with everything in memory.
+
+    Raises
+    ------
+    OptionError
+        When its matrix alone is larger than this machine's memory; nothing has been read.
+    """
+    need = sum(variable.nbytes for variable in ds.data_vars.values())
+    if hasattr(os, "sysconf"):
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if need > there:
+            raise OptionError(
+                f"{ds.sizes['sample']:,} samples × {ds.sizes['feature']:,} features take {human_size(need)}, and this "
+                f"machine has {human_size(there)} of memory; choose samples (search, series, draw), or use to_dask()."
+            )
+    for name in ds.xindexes:
+        _ = ds[name].values  # xarray takes any index for loaded, and ours may not be
+    return ds.load()
 
 
 def _laid_out(

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from intake_tcga.digest import Digest
 from intake_tcga.errors import NameNotFoundError, OptionError
@@ -93,6 +93,31 @@ class Release:
     def digest(self) -> Digest | None:
         """Digest that its bytes must have."""
         return Digest("sha1", self.sha1) if self.sha1 else None
+
+    @property
+    def description(self) -> str:
+        """One line for catalogs."""
+        what = {"gene": "gene counts", "transcript": "transcript counts", "tpm": "transcripts per million"}
+        size = f" of {self.samples:,} samples" if self.samples else ""
+        return f"ARCHS4 {self.version}: {self.species} {what[self.level]}{size}"
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What is known of it, in plain values; with its licence and what to cite."""
+        known = {
+            "species": self.species,
+            "level": self.level,
+            "version": self.version,
+            "samples": self.samples,
+            "features": self.features,
+            "bytes": self.bytes,
+            "sha1": self.sha1,
+            "ensembl": self.ensembl,
+            "url": self.url,
+            "licence": LICENCE,
+            "citation": CITATION,
+        }
+        return {name: value for name, value in known.items() if value is not None}
 
     def remote_file(self, *, pinned: str | None = None, size: int | None = None) -> RemoteFile:
         """Tell where it is, and where its verified copy belongs in a cache.

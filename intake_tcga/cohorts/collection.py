@@ -104,15 +104,8 @@ class CohortCollection:
     @cached_property
     def cache(self) -> VerifiedFileCache:
         """The verified cache under this collection."""
-        folders = (
-            [self.cache_storage] if isinstance(self.cache_storage, str) else list(self.cache_storage or [])
-        )
-        return VerifiedFileCache(
-            folders[-1] if folders else None,
-            read_only=folders[:-1] if len(folders) > 1 else None,
-            verify=self.verify,
-            offline=self.offline,
-            progress=self.progress,
+        return VerifiedFileCache.at(
+            self.cache_storage, verify=self.verify, offline=self.offline, progress=self.progress
         )
 
     def __getstate__(self) -> dict[str, Any]:

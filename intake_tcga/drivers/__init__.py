@@ -1,18 +1,29 @@
-"""Intake V1: ``driver: tcga`` (the cohorts of a manifest) and ``driver: tcga_cohort`` (one cohort).
+"""Intake V1: a catalog and a source for each kind of data.
 
-Each method is one call into :class:`~intake_tcga.cohorts.collection.CohortCollection`; what is here is only what
-intake needs to hear. Both classes keep intake's way of pickling and re-making sources: from the arguments they
-were made with.
+=============== ==================================== ======================================
+kind            catalog                              source
+=============== ==================================== ======================================
+cohorts         ``tcga``: those of a manifest        ``tcga_cohort``: one
+ARCHS4          ``tcga_archs4``: published files     ``tcga_archs4_file``: one, local or not
+slides          ``tcga_slides``: TCGA's at the GDC   ``tcga_slide``: one, local or not
+=============== ==================================== ======================================
+
+Each method is one call into a room's collection; what is here is only what intake needs to hear. All classes keep
+intake's way of pickling and re-making sources: from the arguments they were made with.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from intake_tcga.drivers.archs4_catalog import Archs4Catalog
+from intake_tcga.drivers.archs4_source import Archs4Source
 from intake_tcga.drivers.cohort_catalog import CohortCatalog
 from intake_tcga.drivers.cohort_source import CohortSource
+from intake_tcga.drivers.slide_catalog import SlideCatalog
+from intake_tcga.drivers.slide_source import SlideSource
 
-__all__ = ["CohortCatalog", "CohortSource"]
+__all__ = ["Archs4Catalog", "Archs4Source", "CohortCatalog", "CohortSource", "SlideCatalog", "SlideSource"]
 
 
 def __getattr__(name: str) -> Any:

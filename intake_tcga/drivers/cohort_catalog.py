@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
-
-from intake.catalog.base import Catalog
 
 from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.cohorts.manifest import Cohort
@@ -19,9 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from intake.readers.entry import Catalog as CatalogV2
-
-
-_INTAKES_OWN = set(inspect.signature(Catalog.__init__).parameters)
 
 
 class CohortCatalog(ListingCatalog):
@@ -74,8 +68,9 @@ class CohortCatalog(ListingCatalog):
     ) -> None:
         self.collection = collection_of(locals())
         self._subset = None if cohorts is None else tuple(cohorts)
-        if unknown := set(kwargs) - _INTAKES_OWN:
-            CohortCollection.of(**dict.fromkeys(unknown))  # raises the error that names the options there are
+        CohortCollection.of(
+            **self.not_intakes_own(kwargs)
+        )  # raises the error that names the options there are
         super().__init__(**{"name": None, **kwargs}, storage_options=dict(self.collection.storage_options))
 
     # -- entries -------------------------------------------------------------------------------------------------

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from intake.source.base import DataSource, Schema
+from intake.source.base import Schema
 
 from intake_tcga.cohorts.selection import Narrowing
+from intake_tcga.drivers.dataset_source import DatasetSource
 from intake_tcga.drivers.options import collection_of
-from intake_tcga.drivers.saving import entry_as_dict, yaml_text
-from intake_tcga.errors import OptionError
 
 if TYPE_CHECKING:
     import xarray as xr
     from intake.readers.entry import Catalog as CatalogV2
 
 
-class CohortSource(DataSource):  # type: ignore[misc]
+class CohortSource(DatasetSource):
     """One cohort as an intake source: ``read()``, ``to_dask()``, ``discover()``, ``local_path()``, ``yaml()``.
 
     Making one costs nothing; the manifest and the file are fetched by the first method that needs them. Calling
@@ -48,9 +47,8 @@ class CohortSource(DataSource):  # type: ignore[misc]
     """
 
     name = "tcga_cohort"
-    container = "xarray"
-    version = "1"
-    partition_access = False
+    driver = "tcga_cohort"
+    positional = ("cohort",)
 
     def __init__(
         self,
@@ -107,17 +105,6 @@ class CohortSource(DataSource):  # type: ignore[misc]
         options: dict[str, Any] = {"chunks": self.chunks, **self.narrowing}
         return to_v2(self.collection, names=[self.cohort], **options)
 
-    def read_partition(self, i: int) -> xr.Dataset:
-        """Return partition 0, the whole cohort; a cohort has no other."""
-        if i != 0:
-            raise OptionError(
-                f"Cohort {self.cohort!r} has one partition, not {i + 1}; use to_dask() for its chunks."
-            )
-        return self.read()
-
-    def _get_partition(self, _: int) -> xr.Dataset:
-        return self.read()
-
     def _get_schema(self) -> Schema:
         with self._open(chunks=None) as dataset:
             real = dataset["real"]
@@ -141,30 +128,9 @@ class CohortSource(DataSource):  # type: ignore[misc]
             off_aug=self.narrowing["off_aug"],
         )
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Intake pickles positional arguments as a list, and then finds a tuple and a list unequal.
-        super().__setstate__({**state, "args": tuple(state["args"])})
-
-    def _close(self) -> None:
-        """Nothing is held: each Dataset owns its file handle and closes it."""
-        self._schema = None
-
-    def _yaml(self) -> dict[str, Any]:
-        arguments = {
-            **self._captured_init_kwargs,
-            **dict(zip(("cohort",), self._captured_init_args, strict=False)),
-        }
-        return entry_as_dict(self.name, "tcga_cohort", arguments, self.description, self.metadata)
-
-    def yaml(self) -> str:
-        """Return a catalog's YAML with one entry that reopens this source; credentials are left out."""
-        return yaml_text(self._yaml())
-
     def __repr__(self) -> str:
         chosen = ", ".join(f"{key}={value!r}" for key, value in self.narrowing.items() if value is not None)
         return f"<tcga_cohort {self.cohort}{': ' + chosen if chosen else ''} of {self.collection.place}>"
-
-    _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
 
     def _repr_html_(self) -> str:
         return self.collection.html([self.cohort])

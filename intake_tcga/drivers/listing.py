@@ -15,6 +15,8 @@ from intake.source.base import DataSource
 from intake_tcga.drivers.saving import entry_as_dict, yaml_text
 from intake_tcga.errors import IntakeTcgaError, NameNotFoundError, OptionError
 
+_INTAKES_OWN = set(inspect.signature(Catalog.__init__).parameters)
+
 
 class ListedEntry(LocalCatalogEntry):  # type: ignore[misc]
     """A catalog's entry: its metadata, and the source that it makes.
@@ -137,6 +139,11 @@ class ListingCatalog(Catalog):  # type: ignore[misc]
     def __init__(self, name: str | None, **kwargs: Any) -> None:
         # ttl=None: intake would otherwise read everything again each minute, and fail when offline.
         super().__init__(name=name or self.driver, **{**kwargs, "ttl": None})
+
+    @staticmethod
+    def not_intakes_own(options: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options that intake's own catalog does not take either: misspelt ones."""
+        return {name: value for name, value in options.items() if name not in _INTAKES_OWN}
 
     @abstractmethod
     def _names(self) -> list[str]:

@@ -124,15 +124,8 @@ class SlideCollection:
     @cached_property
     def cache(self) -> VerifiedFileCache:
         """The verified cache under this collection."""
-        folders = (
-            [self.cache_storage] if isinstance(self.cache_storage, str) else list(self.cache_storage or [])
-        )
-        return VerifiedFileCache(
-            folders[-1] if folders else None,
-            read_only=folders[:-1] if len(folders) > 1 else None,
-            verify=self.verify,
-            offline=self.offline,
-            progress=self.progress,
+        return VerifiedFileCache.at(
+            self.cache_storage, verify=self.verify, offline=self.offline, progress=self.progress
         )
 
     @property
@@ -235,6 +228,16 @@ class SlideCollection:
     def _with(self, slides: tuple[Slide, ...]) -> SlideCollection:
         return replace(self, chosen=slides, manifest=None)
 
+    def only(self, file_names: Sequence[str]) -> SlideCollection:
+        """Return the slides of these files, in this order.
+
+        Raises
+        ------
+        NameNotFoundError
+            One is not in this collection.
+        """
+        return self._with(tuple(self[name] for name in file_names))
+
     # -- manifests ----------------------------------------------------------------------------------------------------
 
     def from_manifest(self, path: str | os.PathLike[str]) -> SlideCollection:
@@ -309,8 +312,81 @@ class SlideCollection:
         """
         from intake_tcga.slides.opening import open_slide
 
-        assert isinstance(self.token, Token)
-        return open_slide(self[name], cache=self.cache, token=self.token, endpoint=self.address, **view)
+        return open_slide(self._named(name), **self._reached, **view)
+
+    def fetch(self, name: str, *, storage_options: Mapping[str, Any] | None = None) -> Path:
+        """Return the path of a slide's whole verified file, downloading it if it is not in the cache.
+
+        Parameters
+        ----------
+        name : str
+            As for :meth:`open`.
+        storage_options : mapping, optional
+            Options of fsspec, for a URL.
+
+        Raises
+        ------
+        NameNotFoundError, AmbiguousNameError
+            As for ``[name]``.
+        TransferError, IntegrityError, CacheError, OfflineError
+            It could not be fetched.
+        """
+        from intake_tcga.slides.opening import find_source
+
+        source = find_source(self._named(name), storage_options=storage_options, **self._reached)
+        local, _ = source.downloaded()
+        return Path(local.url)
+
+    def _named(self, name: str) -> Slide:
+        """Return a slide of this collection; where they are not listed yet, it is asked for alone, which costs less."""
+        if self.is_loaded or self.manifest is not None:
+            return self[name]
+        return names.find_slide(name, self.address, self.cache)
+
+    @property
+    def _reached(self) -> dict[str, Any]:
+        """How slides are reached, for functions of one slide or many."""
+        return {"cache": self.cache, "token": self.token, "endpoint": self.address}
+
+    # -- all of them --------------------------------------------------------------------------------------------------
+
+    def save_images(self, out: str | os.PathLike[str], *, mpp: float, **options: Any) -> pd.DataFrame:
+        """Save an image of each slide at exactly one µm/px; return the index.
+
+        Parameters
+        ----------
+        out : path
+            Folder of the images, and of their ``index.csv``.
+        mpp : float
+            µm/px.
+        **options
+            ``format=``, ``workers=``, ``method=``, … of :func:`~intake_tcga.slides.images.save_images`, whose errors
+            these are.
+        """
+        from intake_tcga.slides.images import save_images
+
+        return save_images(
+            self.slides, out, mpp=mpp, **{"progress": self.progress, **self._reached, **options}
+        )
+
+    def contact_sheet(self, path: str | os.PathLike[str], *, mpp: float = 64.0, **options: Any) -> Path:
+        """Draw all slides on one sheet, each at the same µm/px; return its path.
+
+        Parameters
+        ----------
+        path : path
+            The sheet: ``.png``, ``.jpg``, ``.tif`` or ``.pdf``.
+        mpp : float
+            µm/px of every slide on it.
+        **options
+            ``columns=``, ``workers=``, … of :func:`~intake_tcga.slides.contact_sheet.contact_sheet`, whose errors
+            these are.
+        """
+        from intake_tcga.slides.contact_sheet import contact_sheet
+
+        return contact_sheet(
+            self.slides, path, mpp=mpp, **{"progress": self.progress, **self._reached, **options}
+        )
 
     def __contains__(self, name: object) -> bool:
         if isinstance(name, Slide):

@@ -1,0 +1,65 @@
+"""What the sources of all kinds share: one partition, YAML that reopens, pickles that stay equal."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from intake.source.base import DataSource
+
+from intake_tcga.drivers.saving import entry_as_dict, yaml_text
+from intake_tcga.errors import OptionError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+class DatasetSource(DataSource):  # type: ignore[misc]
+    """What the sources of all kinds share.
+
+    Making one costs nothing. Calling a source gives another one with other options. Sources pickle; on a worker of
+    ``dask.distributed`` a source reads for itself.
+    """
+
+    container = "xarray"
+    version = "1"
+    partition_access = False
+    driver: ClassVar[str]
+    """The name that intake's registry and catalog YAML know it by."""
+
+    positional: ClassVar[tuple[str, ...]] = ()
+    """Arguments that may be given by position, in their order."""
+
+    @abstractmethod
+    def read(self) -> xr.Dataset:
+        """Return the Dataset in memory."""
+
+    def read_partition(self, i: int) -> xr.Dataset:
+        """Return partition 0, the whole; there is no other."""
+        if i != 0:
+            raise OptionError(f"{self.name!r} has one partition, not {i + 1}; use to_dask() for its chunks.")
+        return self.read()
+
+    def _get_partition(self, _: int) -> xr.Dataset:
+        return self.read()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Intake pickles positional arguments as a list, and then finds a tuple and a list unequal.
+        super().__setstate__({**state, "args": tuple(state["args"])})
+
+    def _close(self) -> None:
+        """Nothing is held: each Dataset owns its file handle and closes it."""
+        self._schema = None
+
+    def _yaml(self) -> dict[str, Any]:
+        arguments = {
+            **self._captured_init_kwargs,
+            **dict(zip(self.positional, self._captured_init_args, strict=False)),
+        }
+        return entry_as_dict(self.name, self.driver, arguments, self.description, self.metadata)
+
+    def yaml(self) -> str:
+        """Return a catalog's YAML with one entry that reopens this source; credentials are left out."""
+        return yaml_text(self._yaml())
+
+    _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
