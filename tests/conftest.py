@@ -58,3 +58,11 @@ def sample_archs4() -> str:
     from intake_tcga.cohorts.sample import catalogs_folder
 
     return str(catalogs_folder() / "sample" / "gtex_lung.h5")
+
+
+@pytest.fixture(scope="session")
+def sample_slide() -> str:
+    """Return the path of the offline sample's slide."""
+    from intake_tcga.cohorts.sample import catalogs_folder
+
+    return str(catalogs_folder() / "sample" / "CMU-1-Small-Region.svs")

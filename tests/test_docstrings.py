@@ -12,7 +12,7 @@ MODULES = sorted(m.name for m in pkgutil.walk_packages(intake_tcga.__path__, "in
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples_run(name, sample_manifest, sample_file, sample_archs4, monkeypatch, tmp_path):
+def test_examples_run(name, sample_manifest, sample_file, sample_archs4, sample_slide, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "agg")
     results = doctest.testmod(
@@ -21,6 +21,7 @@ def test_examples_run(name, sample_manifest, sample_file, sample_archs4, monkeyp
             "sample_manifest": sample_manifest,
             "sample_file": sample_file,
             "sample_archs4": sample_archs4,
+            "sample_slide": sample_slide,
         },
         optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS,
     )
