@@ -22,6 +22,7 @@ from intake_tcga.slides.manifest_tsv import read_manifest, write_manifest
 from intake_tcga.slides.query import either, is_in
 from intake_tcga.slides.renewal import renewed
 from intake_tcga.slides.slide import Slide
+from intake_tcga.slides.sources import looks_like_a_place
 from intake_tcga.slides.table import COLUMNS, html, search_slides, slide_table, text, total_size
 from intake_tcga.slides.token import Token
 from intake_tcga.tables import unique_values
@@ -337,11 +338,13 @@ class SlideCollection:
         local, _ = source.downloaded()
         return Path(local.url)
 
-    def _named(self, name: str) -> Slide:
+    def _named(self, name: str | os.PathLike[str]) -> Slide | str | os.PathLike[str]:
         """Return a slide of this collection; where they are not listed yet, it is asked for alone, which costs less."""
+        if looks_like_a_place(name):
+            return name
         if self.is_loaded or self.manifest is not None:
-            return self[name]
-        return names.find_slide(name, self.address, self.cache)
+            return self[str(name)]
+        return names.find_slide(str(name), self.address, self.cache)
 
     @property
     def _reached(self) -> dict[str, Any]:
