@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 Rows: TypeAlias = npt.NDArray[np.intp]
 _Piece: TypeAlias = tuple[tuple[int, int, int], Part, Part]
 
-_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}
+_FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE}
 
+_RUN = 4096  # references that are read together where they are stored in one piece
 _BLOCK = 8 * 2**20  # bytes of fixed-length text that are read at a time
 _ROWS_AT_ONCE = 2**16  # variable-length strings that go through h5py at a time
 _SMALL = 256 * 2**20
@@ -152,7 +153,7 @@ class _Stored:
     """Where the references of a dataset of strings are."""
 
     step: int
-    """References in a chunk; all of them where the dataset is stored in one piece."""
+    """References in a chunk, or in a run where the dataset is stored in one piece."""
 
     places: dict[int, tuple[int, int, int]]
     """For each chunk that was written, by its number: offset, stored bytes, mask of the filters not applied to it."""
@@ -176,8 +177,7 @@ def _stored_references(file: Hdf5File, path: str) -> _Stored | None:
         if not usual:
             return None
         if plist.get_layout() == h5py.h5d.CONTIGUOUS:
-            offset, size = did.get_offset(), did.shape[0] * REFERENCE.itemsize
-            return _Stored(max(1, did.shape[0]), {} if offset is None else {0: (offset, size, 0)}, ())
+            return _in_runs(did.get_offset(), did.shape[0])
         if plist.get_layout() != h5py.h5d.CHUNKED:
             return None
         step = int(plist.get_chunk()[0])
@@ -188,6 +188,16 @@ def _stored_references(file: Hdf5File, path: str) -> _Stored | None:
 
         did.chunk_iter(note)
         return _Stored(step, places, filters)
+
+
+def _in_runs(offset: int | None, count: int) -> _Stored:
+    """Cut references that are stored in one piece into runs, so that a few of them can be read alone."""
+    width = REFERENCE.itemsize
+    if offset is None:
+        return _Stored(_RUN, {}, ())
+    starts = range(0, count, _RUN)
+    places = {at // _RUN: (offset + at * width, min(_RUN, count - at) * width, 0) for at in starts}
+    return _Stored(_RUN, places, ())
 
 
 def _read_references(
@@ -229,15 +239,14 @@ def _of_about(pieces: list[_Piece], size: int) -> Iterator[list[_Piece]]:
 
 def _decode_references(data: Any, stored: _Stored, mask: int, what: str) -> npt.NDArray[Any]:
     """Undo the filters of one chunk of references."""
-    size = stored.step * REFERENCE.itemsize
+    # Without filters nothing can be of another size than it is read, and the last run may be shorter.
+    size = stored.step * REFERENCE.itemsize if stored.filters else len(data)
     for position, code in reversed(list(enumerate(stored.filters))):
         if mask >> position & 1:  # this chunk was written without this filter
             continue
-        if code == h5py.h5z.FILTER_FLETCHER32:
-            data = data[:-4]  # a sum we need not check: each reference is, against what it refers to
-        elif code == h5py.h5z.FILTER_DEFLATE:
+        if code == h5py.h5z.FILTER_DEFLATE:
             try:
-                data = zlib.decompressobj().decompress(data, size + 4)
+                data = zlib.decompressobj().decompress(data, size + 1)
             except zlib.error as error:
                 raise FileFormatError(f"{what} does not inflate ({error}); fetch the file again.") from error
         elif len(data) == size:
