@@ -79,21 +79,30 @@ def read_column(file: Hdf5File, path: str, rows: Rows | None = None) -> pa.Array
     within a few blocks of 16 MB.
     """
     require_arrow()
+    import pyarrow as pa
+
     what = f"{path!r} in {file.path}"
     with file.opened() as h5:
         kind, length = _inspect(h5, path, what, file.remedy)
-    if rows is not None and len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= length):
-        raise IndexError(f"rows {int(rows.min())} to {int(rows.max())} of the {length} of {what}")
+    if rows is None:
+        return _read(file, path, kind, length, None, what)
+    distinct, back = np.unique(rows, return_inverse=True)
+    if len(distinct) and not 0 <= distinct[0] <= distinct[-1] < length:
+        raise IndexError(f"rows {distinct[0]} to {distinct[-1]} of the {length} of {what}")
+    column = _read(file, path, kind, length, distinct, what)
+    return column if np.array_equal(distinct, rows) else column.take(pa.array(back))
+
+
+def _read(file: Hdf5File, path: str, kind: str, length: int, rows: Rows | None, what: str) -> pa.Array:
+    """Read a column; of rows that are given, which rise, only these."""
     if kind == "number":
         return _numbers(file, path, length, rows)
     if kind == "variable" and (stored := _stored_references(file, path)) is not None:
         with file.errors(), _reading(file) as (read, end):
             references = _read_references(read, end, stored, length, rows, what)
             return _from_heaps(read, end, references, what)
-    order = None if rows is None else np.argsort(rows, kind="stable")
-    rising = None if rows is None else rows[order]
-    read_text = _fixed if kind == "fixed" else _through_h5py
-    return _assemble(read_text(file, path, length, rising), order)
+    texts = _fixed if kind == "fixed" else _through_h5py
+    return _assemble(texts(file, path, length, rows), None)
 
 
 def require_arrow() -> None:
@@ -341,7 +350,7 @@ def _through_h5py(file: Hdf5File, path: str, length: int, rows: Rows | None) -> 
 def _blocks(
     file: Hdf5File, path: str, length: int, rows: Rows | None, about: int
 ) -> Iterator[npt.NDArray[Any]]:
-    """Read rows in blocks of whole chunks; of rows that are given, which must rise, the blocks that hold any."""
+    """Read rows in blocks of whole chunks; of rows that are given, which rise, the blocks that hold any."""
     with file.opened() as h5:
         stored = h5[path].chunks[0] if h5[path].chunks else 1
     step = max(1, about // stored) * stored
