@@ -1,0 +1,260 @@
+"""Exports, read back by the tools they are for."""
+
+import sys
+
+import dask.array as da
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from intake_tcga.cohorts.access import open_sample
+from intake_tcga.errors import MissingDependencyError, OptionError
+from intake_tcga.export import to_anndata, write_h5ad, write_table, write_zarr
+
+
+@pytest.fixture
+def ds():
+    counts = np.array([[0, 0, 5, 0], [7, 0, 0, 0], [0, 2**32 - 1, 0, 1]], dtype="uint32")
+    return xr.Dataset(
+        {
+            "counts": (("sample", "feature"), counts, {"units": "reads"}),
+            "cpm": (("sample", "feature"), counts / 3),
+        },
+        {
+            "sample": ["GSM1", "GSM2", "GSM3"],
+            "feature": ["ENSG1", "ENSG2", "ENSG3", "ENSG4"],
+            "symbol": ("feature", np.array(["TP53", "MYC", None, "été"], dtype=object)),
+            "series/id": ("sample", np.array(["GSE1", "GSE1,GSE2", ""], dtype=object)),
+            "probability": ("sample", [0.1, np.nan, 0.9]),
+            "depth": ("sample", [5, 7, 9]),
+            "single": ("sample", [True, False, True]),
+            "date": ("sample", np.array(["2017-06-08", "NaT", "2018-01-01"], "M8[ns]")),
+            "normalization": "TC",
+        },
+        {
+            "title": "t",
+            "none": None,
+            "list": ["a", "b"],
+            "nested": {"n": 1},
+            "mixed": [1, "x"],
+            "numbers": [1, 2],
+        },
+    )
+
+
+def lazily(ds):
+    return ds.chunk(sample=2, feature=3)
+
+
+def check_anndata(adata, ds):
+    obs, var, uns = adata.obs, adata.var, adata.uns
+    assert adata.obs_names.tolist() == ["GSM1", "GSM2", "GSM3"]
+    assert adata.var_names.tolist() == ["ENSG1", "ENSG2", "ENSG3", "ENSG4"]
+    assert set(obs.columns) in (
+        {"series/id", *(rest := ("probability", "depth", "single", "date"))},
+        {"series_id", *rest},
+    )
+    np.testing.assert_array_equal(obs["probability"], ds["probability"])
+    assert obs["depth"].tolist() == [5, 7, 9]
+    assert obs["single"].tolist() == [True, False, True]
+    assert obs["date"].astype(object).str[:10].fillna("").tolist() == ["2017-06-08", "", "2018-01-01"]
+    assert var["symbol"].astype(object).fillna("nothing").tolist() == ["TP53", "MYC", "nothing", "été"]
+    assert uns["title"] == "t"
+    assert uns["normalization"] == "TC"
+    assert list(uns["list"]) == ["a", "b"]
+    assert uns["nested"]["n"] == 1
+    assert uns["mixed"] == '[1, "x"]'
+    assert list(uns["numbers"]) == [1, 2]
+    assert uns["variables"]["counts"]["units"] == "reads"
+
+
+def dense(matrix):
+    matrix = matrix.compute() if hasattr(matrix, "compute") else matrix
+    return matrix.toarray() if hasattr(matrix, "toarray") else np.asarray(matrix)
+
+
+@pytest.mark.parametrize("sparse", [None, True, False])
+@pytest.mark.parametrize("prepare", [lambda ds: ds, lazily], ids=["in memory", "lazily"])
+def test_anndata(ds, prepare, sparse):
+    pytest.importorskip("anndata")
+    adata = to_anndata(prepare(ds), variable="counts", sparse=sparse)
+    check_anndata(adata, ds)
+    assert list(adata.layers) == ["cpm"]
+    assert adata.X.dtype == np.uint32
+    assert hasattr(adata.X, "toarray") == (sparse is True or (sparse is None and prepare is not lazily))
+    np.testing.assert_array_equal(dense(adata.X), ds["counts"])
+    np.testing.assert_array_equal(dense(adata.layers["cpm"]), ds["cpm"])
+
+
+@pytest.mark.parametrize("sparse", [None, True, False])
+@pytest.mark.parametrize("prepare", [lambda ds: ds, lazily], ids=["in memory", "lazily"])
+def test_h5ad_is_read_by_anndata(ds, prepare, sparse, tmp_path):
+    anndata = pytest.importorskip("anndata")
+    path = write_h5ad(prepare(ds), tmp_path / "x.h5ad", variable="counts", sparse=sparse)
+    adata = anndata.read_h5ad(path)
+    check_anndata(adata, ds)
+    assert adata.X.dtype == np.uint32
+    np.testing.assert_array_equal(dense(adata.X), ds["counts"])
+    np.testing.assert_array_equal(dense(adata.layers["cpm"]), ds["cpm"])
+    backed = anndata.read_h5ad(path, backed="r")
+    np.testing.assert_array_equal(dense(backed[1:3].to_memory().X), ds["counts"][1:3])
+    adata.write_h5ad(tmp_path / "again.h5ad")
+    check_anndata(anndata.read_h5ad(tmp_path / "again.h5ad"), ds)
+
+
+@pytest.mark.parametrize("prepare", [lambda ds: ds, lazily], ids=["in memory", "lazily"])
+def test_h5ad_follows_the_format(ds, prepare, tmp_path):
+    path = write_h5ad(prepare(ds), tmp_path / "x.h5ad", variable="counts", layers=[])
+    with h5py.File(path) as file:
+        assert file.attrs["encoding-type"] == "anndata"
+        x, counts = file["X"], np.zeros((3, 4), "uint32")
+        assert x.attrs["encoding-type"] == "csr_matrix"
+        for row in range(3):
+            for at in range(x["indptr"][row], x["indptr"][row + 1]):
+                counts[row, x["indices"][at]] = x["data"][at]
+        np.testing.assert_array_equal(counts, ds["counts"])
+        symbols = file["var/symbol"]
+        assert [symbols["categories"].asstr()[c] if c >= 0 else None for c in symbols["codes"]] == [
+            "TP53",
+            "MYC",
+            None,
+            "été",
+        ]
+        assert file["obs/_index"].asstr()[:].tolist() == ["GSM1", "GSM2", "GSM3"]
+        assert list(file["layers"]) == []
+
+
+def test_h5ad_of_a_cohort(tmp_path):
+    one = open_sample(normalization="TC", model="CVAE1_5", chunks={})
+    path = write_h5ad(one, tmp_path / "real.h5ad", variable="real")
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["X"], one["real"].values)
+        assert file["uns/normalization"].asstr()[()] == "TC"
+        assert "group" in file["obs"]
+    with pytest.raises(OptionError, match="real, synthetic, raw"):
+        write_h5ad(one, tmp_path / "x.h5ad")
+
+
+def test_h5ad_is_written_block_by_block(tmp_path):
+    alive = []
+
+    def block(block_info=None):
+        alive.append(block_info[None]["chunk-location"][0])
+        return np.ones((5, 100))
+
+    values = da.map_blocks(block, chunks=((5,) * 8, (100,)), dtype=float, meta=np.empty((0, 0)))
+    seen = []
+    from intake_tcga import h5ad
+
+    def watched(parent, name, blocks, shape, dtype):
+        for part in blocks:
+            seen.append((len(part), len(alive)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(h5ad, "write_dense", watched)
+        write_h5ad(xr.Dataset({"x": (("sample", "feature"), values)}), tmp_path / "x.h5ad", sparse=False)
+    assert seen == [(5, number) for number in range(1, 9)]
+
+
+def test_nothing_is_left_when_writing_fails(tmp_path):
+    def explode(block):
+        raise ValueError("damaged")
+
+    values = da.zeros((4, 4), chunks=2).map_blocks(explode, dtype=float, meta=np.empty((0, 0)))
+    broken = xr.Dataset({"x": (("sample", "feature"), values)})
+    (tmp_path / "x.h5ad").write_text("the one before")
+    for name, write in (("x.h5ad", write_h5ad), ("x.tsv", write_table), ("x.zarr", write_zarr)):
+        with pytest.raises(ValueError, match="damaged"):
+            write(broken, tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.h5ad"]
+    assert (tmp_path / "x.h5ad").read_text() == "the one before"
+
+
+def test_layers_fit_the_matrix(ds, tmp_path):
+    with pytest.raises(OptionError, match="those that can: cpm"):
+        write_h5ad(ds, tmp_path / "x.h5ad", variable="counts", layers=["tpm"])
+
+
+def test_without_anndata(ds, monkeypatch):
+    monkeypatch.setitem(sys.modules, "anndata", None)
+    with pytest.raises(MissingDependencyError, match=r"intake-tcga\[anndata\]"):
+        to_anndata(ds, variable="counts")
+
+
+# -- zarr -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("prepare", [lambda ds: ds, lazily], ids=["in memory", "lazily"])
+@pytest.mark.parametrize("by", ["feature", "sample"])
+def test_zarr(ds, prepare, by, tmp_path):
+    path = write_zarr(prepare(ds), tmp_path / "x.zarr", variable="counts", by=by)
+    back = xr.open_zarr(path, consolidated=False)
+    expected = ds.rename({"series/id": "series_id"}).drop_vars("symbol")
+    xr.testing.assert_equal(back.drop_vars("symbol"), expected)
+    assert back["counts"].dtype == np.uint32
+    assert back["symbol"].values.tolist() == ["TP53", "MYC", "", "été"]
+    assert back.attrs["title"] == "t"
+    with pytest.raises(OptionError, match="exists"):
+        write_zarr(ds, path, variable="counts")
+
+
+def test_zarr_chunks_are_long_along_what_is_read_together(tmp_path):
+    wide = xr.Dataset(
+        {"counts": (("sample", "feature"), da.ones((3000, 2000), chunks=(100, -1), dtype="uint32"))}
+    )
+    import zarr
+
+    write_zarr(wide, tmp_path / "genes.zarr", memory=8_000_000)
+    assert zarr.open(tmp_path / "genes.zarr")["counts"].chunks == (1000, 262)
+    write_zarr(wide, tmp_path / "samples.zarr", by="sample")
+    assert zarr.open(tmp_path / "samples.zarr")["counts"].chunks == (131, 2000)
+    assert bool((xr.open_zarr(tmp_path / "genes.zarr", consolidated=False)["counts"] == 1).all())
+
+
+# -- tables -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ending", [".tsv", ".csv", ".tsv.gz", ".csv.gz", ".parquet"])
+@pytest.mark.parametrize("prepare", [lambda ds: ds, lazily], ids=["in memory", "lazily"])
+@pytest.mark.parametrize("rows", ["sample", "feature"])
+def test_tables_are_read_by_pandas(ds, ending, prepare, rows, tmp_path):
+    coords = ["depth", "series/id"] if rows == "sample" else ["symbol"]
+    path = write_table(prepare(ds), tmp_path / f"x{ending}", variable="cpm", rows=rows, coords=coords)
+    if ending == ".parquet":
+        frame = pd.read_parquet(path).set_index(rows)
+    else:
+        frame = pd.read_csv(
+            path, sep="\t" if "tsv" in ending else ",", index_col=0, float_precision="round_trip"
+        )
+    expected = ds["cpm"].transpose(rows, ...).to_pandas()
+    assert frame.index.name == rows
+    values = frame.drop(columns=coords)
+    assert values.columns.tolist() == expected.columns.tolist()
+    assert values.index.tolist() == expected.index.tolist()
+    np.testing.assert_array_equal(values, expected)  # to the last bit
+    if rows == "sample":
+        assert frame["depth"].tolist() == [5, 7, 9]
+    else:
+        assert frame["symbol"].fillna("nothing").tolist() == ["TP53", "MYC", "nothing", "été"]
+
+
+def test_parquet_keeps_types_and_what_is_missing(ds, tmp_path):
+    pq = pytest.importorskip("pyarrow.parquet")
+    table = pq.read_table(write_table(ds, tmp_path / "x.parquet", variable="counts"))
+    assert str(table.schema.field("ENSG1").type) == "uint32"
+    gaps = ds[["cpm"]].where(ds["cpm"] > 0)
+    assert pq.read_table(write_table(gaps, tmp_path / "y.parquet"))["ENSG1"].null_count == 2
+
+
+def test_wrong_tables_are_told_with_the_next_step(ds, tmp_path):
+    with pytest.raises(OptionError, match=r"\.parquet, \.tsv"):
+        write_table(ds, tmp_path / "x.xlsx", variable="cpm")
+    with pytest.raises(OptionError, match="not a coordinate along sample"):
+        write_table(ds, tmp_path / "x.tsv", variable="cpm", coords=["symbol"])
+    with pytest.raises(OptionError, match="'a'"):
+        write_table(ds["cpm"].assign_coords(feature=["a", "a", "b", "c"]), tmp_path / "x.tsv")
+    with pytest.raises(OptionError, match="rows='gene'"):
+        write_table(ds, tmp_path / "x.tsv", variable="cpm", rows="gene")
+    assert list(tmp_path.iterdir()) == []
