@@ -1,0 +1,380 @@
+"""One slide by three ways: the same pixels, few requests, and errors that say what to do."""
+
+import pickle
+
+import numpy as np
+import pytest
+import xarray as xr
+from faulty_server import status
+from gdc_server import TOKEN, GdcServer, cut_short, gdc_slide, refuses
+from PIL import Image
+from slide_files import openslide_level, picture, psnr, write_slide
+
+from intake_tcga.budget import Budget
+from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.errors import (
+    AccessDeniedError,
+    FileFormatError,
+    IntegrityError,
+    MissingFileError,
+    NameNotFoundError,
+    OfflineError,
+    OptionError,
+    RemoteNotFoundError,
+    TransferError,
+)
+from intake_tcga.slides import pixels
+from intake_tcga.slides.opening import open_slide
+from intake_tcga.slides.slide import Slide
+
+SIZE = (2400, 1800)
+FACTORS = (1, 4, 16)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("slides") / "a.svs"
+    write_slide(path, width=SIZE[0], height=SIZE[1], factors=FACTORS, quality=95)
+    return path
+
+
+@pytest.fixture
+def gdc(path):
+    base = openslide_level(path, 0)
+    with GdcServer(
+        [gdc_slide(1, body=path.read_bytes(), picture=base), gdc_slide(2, body=path.read_bytes())]
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def slide(gdc):
+    return slide_of(gdc.files[0])
+
+
+def slide_of(file):
+    return Slide(
+        file.file_id, file.file_name, file.length, file.digest, project=file.project, data_release="43"
+    )
+
+
+@pytest.fixture
+def impatient(cache_dir):
+    return VerifiedFileCache(cache_dir, budget=Budget(attempts=2, backoff=0.01, stall_timeout=2))
+
+
+def resized(pixels, mpp):
+    """Resize as the definition says: one box, one size."""
+    size = tuple(int(side * 0.25 / mpp + 1e-6) for side in SIZE)
+    scales = [side * 0.25 / own for side, own in zip(SIZE, pixels.shape[1::-1], strict=True)]
+    box = (0, 0, size[0] * mpp / scales[0], size[1] * mpp / scales[1])
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, box=box))
+
+
+# -- what is opened ---------------------------------------------------------------------------------------------------
+
+
+def test_a_local_slide_is_a_tree_of_levels(path):
+    tree = open_slide(path)
+    assert isinstance(tree, xr.DataTree)
+    assert list(tree.children) == ["scale0", "scale1", "scale2"]
+    for at, factor in enumerate(FACTORS):
+        ds = tree[f"scale{at}"]
+        assert ds["image"].dims == ("y", "x", "c")
+        assert ds["image"].dtype == np.uint8
+        assert ds.attrs["mpp"] == pytest.approx(0.25 * factor)
+        assert ds.attrs["mpp_source"] == "header"
+        assert ds.x.values[0] == 0.125 * factor
+        assert ds.x.attrs["units"] == "um"
+        np.testing.assert_array_equal(ds["image"].values, openslide_level(path, at))
+    assert tree.attrs["magnification"] == 40
+    assert tree.attrs["associated_images"] == ["thumbnail", "label", "macro"]
+
+
+@pytest.mark.parametrize("mpp", [0.25, 0.4, 1.0, 1.01, 3.0, 15.0])
+def test_an_image_is_the_level_resized_exactly(path, mpp):
+    ds = open_slide(str(path), mpp=mpp)
+    expected = resized(openslide_level(path, ds.attrs["level"]), mpp)
+    assert ds["image"].shape == expected.shape
+    difference = np.abs(ds["image"].values.astype(int) - expected)
+    assert (difference > 1).mean() < 1e-4  # Pillow rounds a box to single precision
+    assert ds.attrs["mpp"] == mpp
+    assert np.diff(ds.x.values) == pytest.approx(mpp)
+    assert ds.y.values[0] == mpp / 2
+
+
+def test_parts_equal_the_whole_to_the_last_bit(path, monkeypatch):
+    ds = open_slide(path, mpp=0.7)
+    whole = ds["image"].values
+    rows, columns = np.array([7, 3, 600, 600]), slice(100, 700, 3)
+    parts = {
+        "a box": (slice(150, 300), slice(17, 400)),
+        "one row": (5, slice(None)),
+        "rows and columns": (rows, columns),
+        "one colour": (slice(None), slice(None), 1),
+        "the end": (slice(-3, None), slice(-5, None)),
+        "nothing": (slice(5, 5), slice(None)),
+        "backwards": (slice(None, None, -1), slice(None)),
+    }
+    for part in parts.values():
+        expected = whole[rows][:, columns] if part[0] is rows else whole[part]
+        np.testing.assert_array_equal(ds["image"][part].values, expected)
+    np.testing.assert_array_equal(
+        open_slide(path, mpp=0.7, chunks={"y": 100, "x": 333})["image"].values, whole
+    )
+    monkeypatch.setattr(pixels, "_BAND", 2**17)
+    np.testing.assert_array_equal(open_slide(path, mpp=0.7)["image"].values, whole)
+
+
+def test_a_box_in_um_is_that_part_of_the_slide(path):
+    whole = open_slide(path, mpp=2.0)
+    box = open_slide(path, mpp=2.0, box_um=(100, 50, 300, 250))
+    np.testing.assert_allclose(box.x.values, whole.x.values[50:150])
+    difference = np.abs(box["image"].values.astype(int) - whole["image"].values[25:125, 50:150])
+    assert (difference > 1).mean() < 1e-4
+    level = open_slide(path, level=1, box_um=(100, 50, 300, 250))
+    assert level.x.values.min() > 100
+    assert level.x.values.max() < 300
+    np.testing.assert_array_equal(level["image"].values, openslide_level(path, 1)[50:250, 100:300])
+
+
+def test_dask_chunks_are_whole_tiles_and_pickle(path):
+    tree = open_slide(path, chunks={})
+    image = pickle.loads(pickle.dumps(tree["scale0"]["image"]))
+    assert image.chunks is not None
+    assert open_slide(path, level=0, chunks={"y": 480})["image"].chunks[0] == (480, 480, 480, 360)
+    assert image.data.name == open_slide(path, chunks={})["scale0"]["image"].data.name
+    np.testing.assert_array_equal(image.values, openslide_level(path, 0))
+
+
+def test_it_works_on_a_cluster(path):
+    distributed = pytest.importorskip("distributed")
+    expected = open_slide(path, mpp=1.0)["image"].values
+    with (
+        distributed.LocalCluster(1, processes=True, threads_per_worker=2, dashboard_address=None) as cluster,
+        distributed.Client(cluster),
+    ):
+        ds = open_slide(path, mpp=1.0, chunks={"y": 128})
+        np.testing.assert_array_equal(ds["image"].values, expected)
+
+
+def test_images_beside_the_levels(path):
+    label = open_slide(path, associated="label")
+    np.testing.assert_array_equal(label["image"].values, picture(120, 130, x0=900))
+    assert label.x.attrs["units"] == "pixels"
+    with pytest.raises(NameNotFoundError, match="it has: thumbnail, label, macro"):
+        open_slide(path, associated="barcode")
+
+
+def test_a_slide_that_does_not_tell_its_resolution(tmp_path):
+    path = tmp_path / "silent.svs"
+    write_slide(path, width=600, height=500, mpp=None, magnification=20)
+    with pytest.raises(
+        FileFormatError, match=r"silent\.svs.*mpp_base=.*mpp_from='magnification' \(0\.5 at 20×\)"
+    ):
+        open_slide(path)
+    assert open_slide(path, associated="macro").sizes["x"] == 400
+    assert open_slide(path, mpp=2.0, mpp_base=0.5).attrs["mpp_source"] == "given"
+    estimated = open_slide(path, mpp=2.0, mpp_from="magnification")
+    assert estimated.attrs["mpp_source"] == "magnification"
+    assert estimated.sizes["x"] == 150
+    in_pixels = open_slide(path, mpp_from="pixels")["scale1"]
+    assert "mpp" not in in_pixels.attrs
+    assert in_pixels.x.attrs["units"] == "pixels"
+    with pytest.raises(OptionError, match="mpp_base="):
+        open_slide(path, mpp=2.0, mpp_from="pixels")
+    write_slide(path, width=600, height=500, mpp="0,0", magnification=None)
+    with pytest.raises(FileFormatError, match="neither its µm/px nor its magnification"):
+        open_slide(path, mpp_from="magnification")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"mpp": 1, "level": 0}, "mpp= and level= are given"),
+        ({"box_um": (0, 0, 1, 1)}, "give mpp= or level="),
+        ({"mpp": 0.1}, "its finest is 0.25"),
+        ({"level": 3}, r"it has 0 \(2,400 × 1,800\), 1"),
+        ({"level": True}, "not a level"),
+        ({"method": "guess"}, "'ranges', 'tiles', 'download'"),
+        ({"mpp_from": "guess"}, "'magnification', 'pixels' or None"),
+        ({"mpp_base": -1}, "no resolution of a slide"),
+        ({"mpp": 1, "method": "tiles"}, "not a slide of the GDC.*method='ranges'"),
+        ({"chunks": {"z": 1}}, "no dimension 'z'"),
+        ({"chunks": "x"}, "chunks"),
+    ],
+)
+def test_wrong_options(path, options, said):
+    with pytest.raises(OptionError, match=said):
+        open_slide(path, **options)
+
+
+def test_a_path_that_is_not_there(tmp_path):
+    with pytest.raises(MissingFileError, match=r"no\.svs is not a file"):
+        open_slide(tmp_path / "no.svs")
+
+
+# -- from the GDC -----------------------------------------------------------------------------------------------------
+
+
+def test_ranges_read_little_and_reopening_nothing(gdc, slide, path):
+    ds = open_slide(slide, mpp=15.0, endpoint=gdc.endpoint)
+    np.testing.assert_array_equal(ds["image"].values, open_slide(path, mpp=15.0)["image"].values)
+    assert len(gdc.requests) <= 6
+    assert gdc.busiest <= 4
+    assert all(request.method == "GET" for request in gdc.requests)
+    assert ds.attrs["file_id"] == slide.file_id
+    assert ds.attrs["md5"] == slide.md5
+    assert ds.attrs["barcode"] == slide.barcode
+    gdc.forget()
+    open_slide(slide, endpoint=gdc.endpoint)
+    assert gdc.requests == []
+    open_slide(slide, endpoint=gdc.endpoint, keep=False, cache=VerifiedFileCache("elsewhere"))
+    assert len(gdc.requests) > 0
+
+
+def test_by_any_name(gdc, slide, path):
+    for name in (slide.file_id, slide.file_name, slide.barcode):
+        assert open_slide(name, endpoint=gdc.endpoint, mpp=15.0).attrs["file_id"] == slide.file_id
+    with pytest.raises(NameNotFoundError):
+        open_slide("TCGA-99-9999-01Z-00-DX1", endpoint=gdc.endpoint)
+    url = f"{gdc.endpoint}/data/{slide.file_id}"
+    assert open_slide(url, mpp=15.0).sizes == open_slide(path, mpp=15.0).sizes
+    assert open_slide(path.as_uri(), mpp=15.0).sizes == open_slide(path, mpp=15.0).sizes
+
+
+@pytest.mark.parametrize(("form", "mode"), [("jpeg", "RGB"), ("png", "RGB"), ("png", "RGBA")])
+def test_tiles_are_near_the_slide(gdc, slide, path, form, mode):
+    gdc.tile_format, gdc.tile_mode, gdc.tile_size = form, mode, 256
+    near = open_slide(slide, mpp=3.0, method="tiles", endpoint=gdc.endpoint)
+    exact = open_slide(path, mpp=3.0)
+    assert near["image"].shape == exact["image"].shape
+    assert psnr(near["image"].values, exact["image"].values) > 40
+    assert near.attrs["mpp"] == 3.0
+    assert near.attrs["method"] == "tiles"
+    assert gdc.busiest <= 4
+
+
+def test_tiles_without_header_and_as_a_tree(gdc, slide, path):
+    tree = open_slide(slide, method="tiles", mpp_base=0.25, endpoint=gdc.endpoint)
+    assert gdc.asked("data") == []
+    assert tree["scale0"].sizes["x"] == SIZE[0]
+    assert tree["scale1"].attrs["mpp"] == 0.5
+    part = tree["scale0"]["image"][500:530, 1000:1030].values
+    assert psnr(part, openslide_level(path, 0)[500:530, 1000:1030]) > 40
+
+
+def test_tiles_that_are_damaged_are_asked_for_again(gdc, slide, path, impatient):
+    gdc.fail(f"tile/{slide.file_id}", cut_short())
+    gdc.fail(f"tile/{slide.file_id}", status(500))
+    options = {"mpp": 3.0, "method": "tiles", "mpp_base": 0.25, "endpoint": gdc.endpoint, "cache": impatient}
+    ds = open_slide(slide, **options)
+    assert psnr(ds["image"].values, open_slide(path, mpp=3.0)["image"].values) > 40
+    gdc.fail(f"tile/{slide.file_id}", cut_short(), times=None)
+    with pytest.raises(FileFormatError, match=r"gives tile \d+, \d+ of level \d+ of .* damaged"):
+        ds["image"].values  # noqa: B018
+
+
+def test_tiles_that_are_others_are_refused(gdc, slide, impatient):
+    ds = open_slide(slide, mpp=3.0, method="tiles", mpp_base=0.25, endpoint=gdc.endpoint, cache=impatient)
+    gdc.tile_size = 100
+    with pytest.raises(FileFormatError, match="pixels, not .*method='ranges'"):
+        ds["image"].values  # noqa: B018
+
+
+def test_a_slide_without_tiles_names_ranges(gdc):
+    with pytest.raises(RemoteNotFoundError, match="no tiles of .*method='ranges'"):
+        open_slide(slide_of(gdc.files[1]), mpp=15.0, method="tiles", endpoint=gdc.endpoint)
+    gdc.no_tiles = (200, {"message": "internal"})
+    with pytest.raises(RemoteNotFoundError, match="no tiles of .*method='ranges'"):
+        open_slide(slide_of(gdc.files[1]), mpp=15.0, method="tiles", endpoint=gdc.endpoint)
+
+
+def test_a_download_is_verified_and_read_from_disk(gdc, slide, path, cache_dir):
+    ds = open_slide(slide, mpp=15.0, method="download", endpoint=gdc.endpoint)
+    asked = len(gdc.requests)
+    np.testing.assert_array_equal(ds["image"].values, open_slide(path, mpp=15.0)["image"].values)
+    assert len(gdc.requests) == asked
+    assert "127.0.0.1" in ds.attrs["intake_tcga:source_url"]
+    (kept,) = cache_dir.rglob("*.svs")
+    open_slide(slide, mpp=15.0, method="download", endpoint=gdc.endpoint, keep=False)
+    assert kept.exists(), "what was there before stays"
+
+
+def test_a_download_that_is_not_kept(gdc, slide, cache_dir):
+    ds = open_slide(slide, mpp=15.0, method="download", endpoint=gdc.endpoint, keep=False, chunks={})
+    assert ds["image"].values.any()
+    assert list(cache_dir.rglob("*.svs")) == []
+    with pytest.raises(OptionError, match="its finest is"):
+        open_slide(slide, mpp=0.01, method="download", endpoint=gdc.endpoint, keep=False)
+    assert list(cache_dir.rglob("*.svs")) == []
+    with pytest.raises(OptionError, match="give mpp=, level= or associated="):
+        open_slide(slide, method="download", endpoint=gdc.endpoint, keep=False)
+
+
+@pytest.mark.parametrize("method", ["ranges", "tiles", "download"])
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (refuses(), AccessDeniedError),
+        (status(400), TransferError),
+        (status(404), RemoteNotFoundError),
+        (status(500), TransferError),
+    ],
+)
+def test_refusals_are_typed(gdc, slide, impatient, method, fault, kind):
+    for name in ("data", "tile"):
+        gdc.fail(name, fault, times=None)
+    with pytest.raises(kind):
+        open_slide(slide, mpp=15.0, method=method, endpoint=gdc.endpoint, cache=impatient)["image"].values  # noqa: B018
+
+
+@pytest.mark.parametrize("method", ["ranges", "download"])
+def test_a_slide_that_changed_is_noticed(gdc, slide, method):
+    gdc.files[0].__dict__.pop("content", None)
+    gdc.files[0].body = gdc.files[0].body + b"more"
+    with pytest.raises(IntegrityError):
+        open_slide(slide, mpp=15.0, method=method, endpoint=gdc.endpoint)
+
+
+def test_offline(gdc, slide, path):
+    with pytest.raises(OfflineError):
+        open_slide(slide, mpp=15.0, endpoint=gdc.endpoint, offline=True)
+    with pytest.raises(OfflineError):
+        open_slide(slide, mpp=15.0, endpoint=gdc.endpoint, offline=True, method="tiles")
+    assert open_slide(path, mpp=15.0, offline=True)["image"].values.any()
+
+
+def test_a_token_reaches_the_server_and_nothing_else(gdc, slide, monkeypatch):
+    gdc.files[0].access = "controlled"
+    locked = slide_of(gdc.files[0])
+    with pytest.raises(AccessDeniedError) as refused:
+        open_slide(
+            locked, mpp=15.0, endpoint=gdc.endpoint, cache=VerifiedFileCache(budget=Budget(attempts=1))
+        )
+    assert TOKEN not in str(refused.value)
+    ds = open_slide(locked, mpp=15.0, endpoint=gdc.endpoint, token=TOKEN)
+    tiles = open_slide(locked, mpp=15.0, endpoint=gdc.endpoint, token=TOKEN, method="tiles")
+    for opened in (ds, tiles):
+        assert TOKEN.encode() not in pickle.dumps(opened)
+        assert TOKEN not in repr(opened) + str(opened.attrs)
+        assert opened["image"].values.any()
+    monkeypatch.setenv("GDC_TOKEN", TOKEN)
+    copy = pickle.loads(pickle.dumps(open_slide(locked, mpp=15.0, endpoint=gdc.endpoint)))
+    assert copy["image"].values.any()
+
+
+def test_memory_does_not_grow_with_the_level(path, monkeypatch):
+    """At no time are more of the level's pixels held than one band, and tiles one by one."""
+    held = []
+    real = pixels.read_pixels
+
+    def noting(level, rows, columns):
+        held.append(len(rows) * len(columns))
+        return real(level, rows, columns)
+
+    monkeypatch.setattr(pixels, "read_pixels", noting)
+    monkeypatch.setattr(pixels, "_BAND", 2**18)
+    open_slide(path, mpp=0.5)["image"].values  # noqa: B018
+    assert max(held) < 4 * 2**18
+    assert sum(held) > SIZE[0] * SIZE[1]
