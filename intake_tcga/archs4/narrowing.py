@@ -12,7 +12,6 @@ import numpy.typing as npt
 from intake_tcga.archs4.samples import Samples
 from intake_tcga.archs4.search import find
 from intake_tcga.archs4.selection import drawn, of_series, with_accessions
-from intake_tcga.errors import OptionError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,7 +48,7 @@ class Narrowing:
     draw: int | None = None
     """This many of what is left, at random."""
 
-    seed: int | None = None
+    seed: int = 1
     """Of the draw."""
 
     @classmethod
@@ -72,13 +71,11 @@ class Narrowing:
 
     def _steps(self) -> list[tuple[bool, Callable[[Samples], npt.NDArray[np.intp]]]]:
         searched = self.search is not None or self.single_cell is not None or bool(self.where)
-        if self.draw is not None and self.seed is None:
-            raise OptionError(f"draw={self.draw} needs a seed, so that it can be repeated; give seed=1, say.")
         return [
             (self.series is not None, lambda samples: of_series(samples, self.series or [])),
             (self.samples is not None, lambda samples: with_accessions(samples, self.samples or [])),
             (searched, self._found),
-            (self.draw is not None, lambda samples: drawn(samples, self.draw or 0, seed=self.seed or 0)),
+            (self.draw is not None, lambda samples: drawn(samples, self.draw or 0, seed=self.seed)),
         ]
 
     def _found(self, samples: Samples) -> npt.NDArray[np.intp]:

@@ -63,7 +63,7 @@ class Archs4Source(DatasetSource):
         single_cell: bool | None = None,
         where: Mapping[str, Any] | None = None,
         draw: int | None = None,
-        seed: int | None = None,
+        seed: int = 1,
         download: bool = False,
         chunks: Any = None,
         storage_options: Mapping[str, Any] | None = None,
@@ -124,7 +124,7 @@ class Archs4Source(DatasetSource):
     def __repr__(self) -> str:
         chosen = [
             f"{name}={getattr(self.narrowing, name)!r}"
-            for name in ("series", "samples", "search", "single_cell", "where", "draw", "seed")
+            for name in ("series", "samples", "search", "single_cell", "where", "draw")
             if getattr(self.narrowing, name) not in (None, {})
         ]
         return f"<tcga_archs4_file {self.source}{': ' + ', '.join(chosen) if chosen else ''}>"
