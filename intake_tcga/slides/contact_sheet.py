@@ -79,8 +79,9 @@ def contact_sheet(
     names = ("upsample", "mpp_base", "mpp_from")
     view = View(mpp, **{name: options.pop(name) for name in names if name in options})
     load_pillow()
-    sources = find_sources(slides, **options)
+    sources, lost = find_sources(slides, **options)
     if not sources:
+        raise_together(lost, len(lost), "there are no others")
         raise OptionError("There are no slides to draw; search for other ones.")
 
     def work(source: SlideSource) -> Pixels:
@@ -100,7 +101,7 @@ def contact_sheet(
         ) from None
     finally:
         new.unlink(missing_ok=True)
-    raise_together(failures, len(sources), f"the others are on {target}")
+    raise_together({**lost, **failures}, len(sources) + len(lost), f"the others are on {target}")
     return target
 
 
@@ -160,7 +161,8 @@ def _draw_bar(pen: Any, font: Any, place: tuple[int, int], room: int, mpp: float
     pen.line((left, middle, left + length, middle), _INK, 2)
     for end in (left, left + length):
         pen.line((end, middle - 4, end, middle + 4), _INK, 2)
-    pen.text((left + length + 8, top), f"{length_mm:g} mm  ·  {mpp:g} µm/px", _FAINT, font)
+    said = f"{length_mm:g} mm  ·  {mpp:g} um/px"  # Pillow's own font has no µ
+    pen.text((left + length + 8, top), said, _FAINT, font)
 
 
 def _caption(source: SlideSource, failed: bool) -> tuple[str, str]:

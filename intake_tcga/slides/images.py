@@ -7,13 +7,14 @@ import hashlib
 import os
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from intake_tcga.errors import CacheError, OptionError
+from intake_tcga.errors import CacheError, IntakeTcgaError, OptionError
 from intake_tcga.slides.batch import raise_together, run_batch
 from intake_tcga.slides.opening import View, find_source, opened_image
 from intake_tcga.slides.pixels import Pixels, load_pillow
@@ -129,7 +130,7 @@ def save_images(
         raise OptionError(f"quality={quality!r} is not possible; give 1 to 95.")
     view = View(mpp, **{name: options.pop(name) for name in _OF_VIEW if name in options})
     load_pillow()
-    sources = find_sources(slides, **options)
+    sources, lost = find_sources(slides, **options)
     folder = _Folder.open(out)
     names = _image_names(sources, mpp, _ENDINGS[format])
     recipes = [_recipe(source, view, method, format, quality) for source in sources]
@@ -143,17 +144,27 @@ def save_images(
     results, failures = run_batch(sources, work, workers=workers, label="Saving images", progress=progress)
     index = [saved for saved in results if saved is not None]
     folder.rewrite(index)
-    raise_together(failures, len(sources), f"the images of the others are in {folder.path}")
+    total = len(sources) + len(lost)
+    raise_together({**lost, **failures}, total, f"the images of the others are in {folder.path}")
     return _frame(index)
 
 
-def find_sources(slides: Sequence[Slide | str | os.PathLike[str]], **options: Any) -> list[SlideSource]:
+def find_sources(
+    slides: Sequence[Slide | str | os.PathLike[str]], **options: Any
+) -> tuple[list[SlideSource], dict[str, Exception]]:
     """Find several slides, each as ``open_slide`` would, before anything is read of any; repeated ones count once.
+
+    Returns
+    -------
+    sources : list
+        Those that were found.
+    lost : dict
+        Why others were not, by their names.
 
     Raises
     ------
     OptionError
-        There is no such option, or a single name is given in place of several.
+        There is no such option, or an option's value is wrong.
     """
     if isinstance(slides, str | os.PathLike | Slide):
         slides = [slides]
@@ -163,8 +174,18 @@ def find_sources(slides: Sequence[Slide | str | os.PathLike[str]], **options: An
             f"There is no option {min(unknown)!r}; there are: {', '.join(sorted(known | {*_OF_VIEW}))}."
         )
     options["token"] = Token.of(options.pop("token", None), options.pop("token_file", None))
-    found = {source.url: source for source in (find_source(slide, **options) for slide in slides)}
-    return list(found.values())
+    found: dict[str, SlideSource] = {}
+    lost: dict[str, Exception] = {}
+    for slide in slides:
+        try:
+            source = find_source(slide, **options)
+        except OptionError:
+            raise  # of an option, which is the same for all
+        except IntakeTcgaError as error:
+            lost[str(slide)] = error
+        else:
+            found.setdefault(source.url, source)
+    return list(found.values()), lost
 
 
 @dataclass(frozen=True)
@@ -286,7 +307,7 @@ def _read_index(path: Path) -> list[SavedImage]:
 
 def _image_names(sources: Sequence[SlideSource], mpp: float, ending: str) -> list[str]:
     names = [f"{source.name.removesuffix('.svs')}.{mpp:g}um.{ending}" for source in sources]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise OptionError(
             f"Several slides would be saved as {', '.join(twice)}; save them to folders of their own."
         )

@@ -164,7 +164,8 @@ def _from_ycbcr(tile: Pixels) -> Pixels:
 @lru_cache
 def _terms(factor: float) -> npt.NDArray[np.int32]:
     """Return what each value of a colour difference adds."""
-    return np.rint(factor * 65_536 * (np.arange(256) - 128)).astype(np.int32)
+    terms: npt.NDArray[np.int32] = np.rint(factor * 65_536 * (np.arange(256) - 128)).astype(np.int32)
+    return terms
 
 
 def _to_rgb(tile: Pixels, photometric: int) -> Pixels:

@@ -1,0 +1,252 @@
+"""Images of many slides: complete or not there, skipped when they are right, and one failure stops nothing."""
+
+import csv
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+from gdc_server import GdcServer, gdc_slide, refuses
+from PIL import Image
+from slide_files import write_slide
+
+from intake_tcga.budget import Budget
+from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.errors import AccessDeniedError, CacheError, FileFormatError, IntakeTcgaError, OptionError
+from intake_tcga.slides import images
+from intake_tcga.slides.contact_sheet import contact_sheet
+from intake_tcga.slides.images import save_images
+from intake_tcga.slides.opening import open_slide
+from intake_tcga.slides.slide import Slide
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("slides")
+    for at in range(4):
+        write_slide(folder / f"{at}.svs", width=1300 + 100 * at, height=1000, factors=(1, 4))
+    return folder
+
+
+@pytest.fixture
+def paths(folder):
+    return [folder / f"{at}.svs" for at in range(4)]
+
+
+@pytest.fixture
+def gdc(paths):
+    with GdcServer([gdc_slide(at, body=path.read_bytes()) for at, path in enumerate(paths)]) as server:
+        yield server
+
+
+def slides_of(gdc):
+    return [
+        Slide(file.file_id, file.file_name, file.length, file.digest, project=file.project, data_release="43")
+        for file in gdc.files
+    ]
+
+
+def test_images_and_their_index(gdc, paths, tmp_path):
+    slides = slides_of(gdc)
+    index = save_images(slides, tmp_path / "out", mpp=2.0, endpoint=gdc.endpoint)
+    assert index["file_id"].tolist() == [slide.file_id for slide in slides]
+    assert index["barcode"].tolist() == [slide.barcode for slide in slides]
+    assert set(index["mpp"]) == {2.0}
+    assert set(index["mpp_source"]) == {"header"}
+    assert set(index["data_release"]) == {"43"}
+    kept = pd.read_csv(tmp_path / "out" / "index.csv", dtype={"data_release": str})
+    pd.testing.assert_frame_equal(kept, index)
+    for line, path in zip(index.itertuples(), paths, strict=True):
+        file = tmp_path / "out" / line.file
+        assert line.file == line.slide.removesuffix(".svs") + ".2um.png"
+        assert file.stat().st_size == line.size
+        assert hashlib.sha256(file.read_bytes()).hexdigest() == line.sha256
+        with Image.open(file) as image:
+            assert image.size == (line.width, line.height)
+            np.testing.assert_array_equal(np.asarray(image), open_slide(path, mpp=2.0)["image"].values)
+            assert image.info["dpi"] == pytest.approx((12_700, 12_700), rel=1e-4)
+    assert gdc.busiest <= 4
+
+
+@pytest.mark.parametrize(("form", "ending"), [("png", "png"), ("jpeg", "jpg"), ("tiff", "tif")])
+def test_every_format_carries_its_resolution(paths, tmp_path, form, ending):
+    (line,) = save_images(paths[:1], tmp_path, mpp=15.0, format=form).itertuples()
+    assert line.file == f"0.15um.{ending}"
+    with Image.open(tmp_path / line.file) as image:
+        assert image.size == (21, 16)
+        assert [float(dots) for dots in image.info["dpi"]] == pytest.approx([25_400 / 15] * 2, rel=1e-3)
+        said = image.info.get("Description") or image.info.get("comment") or image.tag_v2[270]
+        assert "15.0" in str(said)
+
+
+def test_what_is_there_is_not_made_again(gdc, tmp_path, monkeypatch):
+    slides = slides_of(gdc)
+    save_images(slides[:3], tmp_path, mpp=2.0, endpoint=gdc.endpoint)
+    made = []
+    real = images._write_image
+    monkeypatch.setattr(
+        images, "_write_image", lambda pixels, path, *rest: (made.append(path), real(pixels, path, *rest))
+    )
+    index = save_images(slides, tmp_path, mpp=2.0, endpoint=gdc.endpoint)
+    assert len(made) == 1
+    assert len(index) == 4
+    made.clear()
+    (tmp_path / index.file[0]).write_bytes(b"damaged")
+    (tmp_path / index.file[1]).unlink()
+    again = save_images(slides, tmp_path, mpp=2.0, endpoint=gdc.endpoint)
+    assert len(made) == 2
+    pd.testing.assert_frame_equal(again, index)
+    made.clear()
+    save_images(slides, tmp_path, mpp=2.0, mpp_base=0.5, endpoint=gdc.endpoint)
+    assert len(made) == 4, "another µm/px is another image"
+
+
+def test_an_index_that_was_cut_off_loses_one_line(paths, tmp_path, monkeypatch):
+    index = save_images(paths, tmp_path, mpp=2.0)
+    file = tmp_path / "index.csv"
+    file.write_bytes(file.read_bytes()[:-30])
+    made = []
+    real = images._write_image
+    monkeypatch.setattr(
+        images, "_write_image", lambda pixels, path, *rest: (made.append(path), real(pixels, path, *rest))
+    )
+    pd.testing.assert_frame_equal(save_images(paths, tmp_path, mpp=2.0), index)
+    assert len(made) == 1
+    save_images(paths[:1], tmp_path, mpp=3.0)
+    with file.open() as lines:
+        assert len(list(csv.reader(lines))) == 6, "lines of other images stay"
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_failures_stop_nothing_and_are_told_together(gdc, paths, tmp_path, workers):
+    slides = slides_of(gdc)
+    bad = tmp_path / "bad.svs"
+    bad.write_bytes(b"no slide")
+    gdc.fail(f"data/{slides[1].file_id}", refuses(), times=None)
+    with pytest.raises(IntakeTcgaError) as failed:
+        save_images(
+            [*slides, bad],
+            tmp_path / "out",
+            mpp=2.0,
+            endpoint=gdc.endpoint,
+            workers=workers,
+            cache=hasty(tmp_path),
+        )
+    said = str(failed.value)
+    assert said.startswith("2 of 5 slides failed; the images of the others are in ")
+    assert "bad.svs is not a TIFF file" in said
+    assert slides[1].file_name in said
+    assert len(list((tmp_path / "out").glob("*.png"))) == 3
+    with (tmp_path / "out" / "index.csv").open() as lines:
+        assert [line["file_id"] for line in csv.DictReader(lines)] == [slides[at].file_id for at in (0, 2, 3)]
+    assert [path for path in (tmp_path / "out").iterdir() if path.name.endswith(".new")] == []
+
+
+def test_slides_that_are_not_there_stop_nothing(gdc, paths, tmp_path):
+    slides = [*paths, tmp_path / "gone.svs", "TCGA-99-9999-01Z-00-DX1"]
+    with pytest.raises(IntakeTcgaError, match="2 of 6 slides failed") as failed:
+        save_images(slides, tmp_path / "out", mpp=2.0, endpoint=gdc.endpoint)
+    assert "gone.svs is not a file" in str(failed.value)
+    assert "TCGA-99-9999-01Z-00-DX1" in str(failed.value)
+    assert len(list((tmp_path / "out").glob("*.png"))) == 4
+
+
+def hasty(tmp_path):
+    return VerifiedFileCache(tmp_path / "cache", budget=Budget(attempts=1))
+
+
+def test_the_error_of_an_only_slide_and_of_one_kind(gdc, tmp_path):
+    gdc.fail("data", refuses(), times=None)
+    options = {"mpp": 2.0, "endpoint": gdc.endpoint, "cache": hasty(tmp_path)}
+    with pytest.raises(AccessDeniedError, match="^http"):
+        save_images(slides_of(gdc)[:1], tmp_path / "out", **options)
+    with pytest.raises(AccessDeniedError, match="^4 of 4 slides failed"):
+        save_images(slides_of(gdc), tmp_path / "out", **options)
+
+
+def test_an_error_that_is_not_ours_is_told_too(paths, tmp_path, monkeypatch):
+    real = images._write_image
+
+    def failing(pixels, path, *rest):
+        if path.name.startswith(".2."):
+            raise ZeroDivisionError("a bug")
+        real(pixels, path, *rest)
+
+    monkeypatch.setattr(images, "_write_image", failing)
+    with pytest.raises(IntakeTcgaError, match=r"1 of 4 slides failed.*\n- 2\.svs: ZeroDivisionError: a bug"):
+        save_images(paths, tmp_path, mpp=2.0)
+    assert len(list(tmp_path.glob("*.png"))) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"format": "gif"}, "'png', 'jpeg', 'tiff'"),
+        ({"method": "guess"}, "'ranges'"),
+        ({"workers": 0}, "workers=0"),
+        ({"quality": 200}, "quality=200"),
+        ({"mmp": 3}, "no option 'mmp'"),
+    ],
+)
+def test_wrong_options(paths, tmp_path, options, said):
+    with pytest.raises(OptionError, match=said):
+        save_images(paths, tmp_path, **{"mpp": 2.0} | options)
+
+
+def test_names_that_meet_are_refused_and_repeated_slides_count_once(folder, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    write_slide(other / "0.svs", width=500, height=400)
+    with pytest.raises(OptionError, match=r"0\.2um\.png"):
+        save_images([folder / "0.svs", other / "0.svs"], tmp_path / "out", mpp=2.0)
+    assert len(save_images([folder / "0.svs", folder / "0.svs"], tmp_path / "out", mpp=2.0)) == 1
+
+
+def test_a_folder_that_cannot_be(paths, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CacheError, match="cannot be written to"):
+        save_images(paths, tmp_path / "file" / "out", mpp=2.0)
+
+
+# -- contact sheets ---------------------------------------------------------------------------------------------------
+
+
+def test_a_sheet_shows_every_slide_at_one_scale(paths, tmp_path):
+    sheet = contact_sheet(paths, tmp_path / "sheet.png", mpp=4.0, columns=2)
+    with Image.open(sheet) as drawn:
+        pixels = np.asarray(drawn.convert("RGB"))
+    for path in paths:
+        wanted = open_slide(path, mpp=4.0)["image"].values
+        assert any_place(pixels, wanted)
+
+
+def any_place(sheet, picture):
+    """Tell whether a picture is somewhere on a sheet: its first rows, then all of it."""
+    height, width, _ = picture.shape
+    windows = np.lib.stride_tricks.sliding_window_view(sheet[..., 0], (1, 24))[:, :, 0]
+    places = np.argwhere((windows == picture[0, :24, 0]).all(-1))
+    return any(np.array_equal(sheet[y : y + height, x : x + width], picture) for y, x in places)
+
+
+def test_a_sheet_with_a_slide_that_fails(paths, tmp_path):
+    bad = tmp_path / "bad.svs"
+    bad.write_bytes(b"no slide")
+    with pytest.raises(FileFormatError, match=r"1 of 5 slides failed; the others are on .*sheet\.png"):
+        contact_sheet([*paths, bad], tmp_path / "sheet.png", mpp=4.0)
+    assert (tmp_path / "sheet.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"columns": 0}, "columns=0"),
+        ({"path": "sheet.doc"}, "ending"),
+        ({"slides": []}, "no slides"),
+        ({"mpp": 0.26}, None),
+    ],
+)
+def test_sheets_that_cannot_be(paths, tmp_path, monkeypatch, options, said):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("intake_tcga.slides.contact_sheet._MOST_PIXELS", 10**6)
+    with pytest.raises(OptionError, match=said or "larger mpp"):
+        contact_sheet(**{"slides": paths, "path": "sheet.png"} | options)
