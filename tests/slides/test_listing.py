@@ -176,6 +176,17 @@ def test_a_damaged_listing_is_as_if_it_were_not(gdc, cache, offline, damage):
     assert load_listing(gdc.endpoint, offline).slides == listing.slides
 
 
+def test_a_listing_under_another_releases_name_is_not_that_releases(gdc, cache):
+    load_listing(gdc.endpoint, cache)
+    (path,) = kept_files(cache)
+    gdc.release = NEXT
+    load_listing(gdc.endpoint, cache)
+    (other,) = set(kept_files(cache)) - {path}
+    other.write_bytes(path.read_bytes())
+    assert {slide.data_release for slide in load_listing(gdc.endpoint, cache).slides} == {NEXT}
+    assert asked_pages(gdc) == 3
+
+
 def test_listings_of_two_addresses_do_not_mix(gdc, cache, offline):
     load_listing(gdc.endpoint, cache)
     with pytest.raises(OfflineError):

@@ -1,0 +1,58 @@
+"""Rows that match, against the plainest reading of the rules."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intake_tcga.errors import OptionError
+from intake_tcga.facets import check_facets, matcher, no_such, row_matches
+
+WORDS = st.sampled_from(["BRCA", "brca", "Lung", "lung cancer", "", "7"])
+VALUES = st.none() | WORDS | st.integers(0, 9) | st.lists(WORDS, max_size=3)
+
+
+def plainly_equal(value, wanted):
+    items = value if isinstance(value, list) else [value]
+    if isinstance(wanted, str):
+        return any(item is not None and str(item).lower() == wanted.lower() for item in items)
+    return any(item == wanted for item in items)
+
+
+@given(st.dictionaries(st.sampled_from("abc"), VALUES), st.sampled_from("abcd"), VALUES)
+def test_facets_are_what_they_say(row, name, wanted):
+    choices = wanted if isinstance(wanted, list) else [wanted]
+    assert row_matches(row, **{name: wanted}) == any(plainly_equal(row.get(name), one) for one in choices)
+
+
+@given(st.dictionaries(st.sampled_from("abc"), VALUES), WORDS)
+def test_a_text_is_found_in_any_field(row, text):
+    words = [str(w) for v in row.values() if v is not None for w in (v if isinstance(v, list) else [v])]
+    assert row_matches(row, text) == any(text.lower() in word.lower() for word in words)
+    assert row_matches(row, re.compile(re.escape(text))) == any(text in word for word in words)
+
+
+def test_sizes_and_digests_are_no_place_to_find_a_text():
+    row = {"name": "x", "size": 123, "md5": "123", "sha256": "123", "bytes": 123}
+    assert not row_matches(row, "123")
+    assert row_matches(row, size=123, md5="123")
+
+
+def test_text_and_facets_narrow_together():
+    test = matcher("lung", {"n": lambda n: n > 5, "kind": ["a", re.compile("^b")]})
+    assert test({"site": "Lung", "n": 6, "kind": "bc"})
+    assert not test({"site": "Lung", "n": 6, "kind": "cb"})
+    assert not test({"site": "Lung", "n": 5, "kind": "a"})
+    assert not test({"site": "Lung", "kind": "a"})
+    assert not test({"site": "Breast", "n": 6, "kind": "a"})
+
+
+def test_what_is_wrong_is_told():
+    with pytest.raises(OptionError, match="Did you mean project"):
+        check_facets({"projct": 1}, ["project", "kind"])
+    with pytest.raises(OptionError, match="pattern of bytes"):
+        check_facets({"kind": re.compile(b"x")}, ["project", "kind"])
+    with pytest.raises(OptionError, match="failed on 3"):
+        row_matches({"n": 3}, n=lambda n: n + "x")
+    assert "Did you mean" not in no_such("field", "zzz", ["project"])
