@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any
 from intake_tcga._version import __version__
 
 if TYPE_CHECKING:
+    from intake_tcga.archs4.access import download_archs4 as download_archs4
+    from intake_tcga.archs4.access import list_archs4 as list_archs4
+    from intake_tcga.archs4.access import open_archs4 as open_archs4
+    from intake_tcga.archs4.align import align as align
+    from intake_tcga.archs4.collection import Archs4Collection as Archs4Collection
+    from intake_tcga.archs4.version_service import refresh_releases as refresh_releases
     from intake_tcga.cache import VerifiedFileCache as VerifiedFileCache
     from intake_tcga.cache import cache_dir as cache_dir
     from intake_tcga.cache import cache_info as cache_info
@@ -24,13 +30,32 @@ if TYPE_CHECKING:
     from intake_tcga.cohorts.access import prefetch as prefetch
     from intake_tcga.cohorts.collection import CohortCollection as CohortCollection
     from intake_tcga.errors import IntakeTcgaError as IntakeTcgaError
+    from intake_tcga.export import to_anndata as to_anndata
+    from intake_tcga.export import write_h5ad as write_h5ad
+    from intake_tcga.export import write_table as write_table
+    from intake_tcga.export import write_zarr as write_zarr
+    from intake_tcga.genes import aggregate_genes as aggregate_genes
+    from intake_tcga.genes import filter_genes as filter_genes
+    from intake_tcga.normalization import normalize as normalize
     from intake_tcga.plots import plot_pca as plot_pca
+    from intake_tcga.slides.access import list_slides as list_slides
+    from intake_tcga.slides.access import open_slides as open_slides
+    from intake_tcga.slides.collection import SlideCollection as SlideCollection
+    from intake_tcga.slides.contact_sheet import contact_sheet as contact_sheet
+    from intake_tcga.slides.images import save_images as save_images
+    from intake_tcga.slides.opening import open_slide as open_slide
 
 _HOMES = {
-    "VerifiedFileCache": "cache",
+    "download_archs4": "archs4.access",
+    "list_archs4": "archs4.access",
+    "open_archs4": "archs4.access",
+    "align": "archs4.align",
+    "Archs4Collection": "archs4.collection",
+    "refresh_releases": "archs4.version_service",
     "cache_dir": "cache",
     "cache_info": "cache",
     "clear_cache": "cache",
+    "VerifiedFileCache": "cache",
     "cohort_path": "cohorts.access",
     "cohort_table": "cohorts.access",
     "list_cohorts": "cohorts.access",
@@ -40,7 +65,20 @@ _HOMES = {
     "prefetch": "cohorts.access",
     "CohortCollection": "cohorts.collection",
     "IntakeTcgaError": "errors",
+    "to_anndata": "export",
+    "write_h5ad": "export",
+    "write_table": "export",
+    "write_zarr": "export",
+    "aggregate_genes": "genes",
+    "filter_genes": "genes",
+    "normalize": "normalization",
     "plot_pca": "plots",
+    "list_slides": "slides.access",
+    "open_slides": "slides.access",
+    "SlideCollection": "slides.collection",
+    "contact_sheet": "slides.contact_sheet",
+    "save_images": "slides.images",
+    "open_slide": "slides.opening",
 }
 __all__ = ["__version__", *_HOMES]  # noqa: PLE0604 - the names of the table above
 

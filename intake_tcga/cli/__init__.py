@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from intake_tcga._version import __version__
-from intake_tcga.cli import cache, cohorts
+from intake_tcga.cli import archs4, cache, cohorts, slides
 from intake_tcga.cli.commands import Commands
 
 _EPILOG = """\b
@@ -54,5 +54,7 @@ for _command in (
     cache.clear,
     cohorts.catalog,
     cohorts.demo,
+    archs4.archs4,
+    slides.slides,
 ):
     main.add_command(_command)

@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import click
 
 from intake_tcga.cli.facets import facets_of, pattern_of
-from intake_tcga.cli.options import cache_dir_option, offline_option, quiet_option, storage_options_option
+from intake_tcga.cli.options import (
+    cache_dir_option,
+    offline_option,
+    quiet_option,
+    storage_options_option,
+    wrapped,
+)
 from intake_tcga.cli.printing import json_option, print_json, print_rows, shown
 from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.errors import IntegrityError
@@ -48,24 +54,17 @@ def collection_options(command: _Command) -> _Command:
         )
         return command(collection=collection, **kwargs)
 
-    with_collection.__name__ = command.__name__
-    with_collection.__doc__ = command.__doc__
-    with_collection.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    for option in reversed(
-        [
-            click.option("-m", "--manifest", metavar="URL", help="mirna, rnaseq, or the URL of a manifest."),
-            click.option("--modality", type=click.Choice(["mirna", "rnaseq"]), help="Kind of the cohorts."),
-            click.option(
-                "--manifest-version", metavar="V", help="Pin a version whose manifest is in the cache."
-            ),
-            cache_dir_option,
-            storage_options_option,
-            offline_option,
-            quiet_option,
-        ]
-    ):
-        with_collection = option(with_collection)
-    return with_collection  # type: ignore[return-value]
+    return wrapped(
+        command,
+        with_collection,
+        click.option("-m", "--manifest", metavar="URL", help="mirna, rnaseq, or the URL of a manifest."),
+        click.option("--modality", type=click.Choice(["mirna", "rnaseq"]), help="Kind of the cohorts."),
+        click.option("--manifest-version", metavar="V", help="Pin a version whose manifest is in the cache."),
+        cache_dir_option,
+        storage_options_option,
+        offline_option,
+        quiet_option,
+    )
 
 
 @click.command("list")

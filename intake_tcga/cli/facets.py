@@ -56,3 +56,35 @@ def _comparison(operator: str, text: str) -> Callable[[Any], bool]:
 def _both(first: Callable[[Any], bool] | None, second: Callable[[Any], bool]) -> Callable[[Any], bool]:
     """Combine two comparisons of one field: 100 < n and n < 500."""
     return second if first is None else lambda value: first(value) and second(value)
+
+
+def conditions_of(texts: Sequence[str]) -> dict[str, Any]:
+    """Turn ``field=value`` texts into conditions on samples: values, comparisons, and ranges ``field=low..high``."""
+    conditions: dict[str, Any] = {}
+    for text in texts:
+        match = re.fullmatch(r"(\w+)\s*(<=|>=|=|<|>)\s*(.*)", text, re.DOTALL)
+        if match is None:
+            raise click.UsageError(
+                f"--where {text!r} is not FIELD=VALUE, e.g. platform_id=GPL11154 or 'aligned_reads>=1e6'."
+            )
+        name, operator, value = match.groups()
+        low, dots, high = value.partition("..")
+        if operator == "=" and not dots:
+            alternatives = conditions.setdefault(name, [])
+            if isinstance(alternatives, list):
+                alternatives.append(_number_or_text(value))
+                continue
+        elif name not in conditions:
+            bounds = tuple(_number_or_text(bound) if bound else None for bound in (low, high))
+            conditions[name] = bounds if dots else (operator, _number_or_text(value))
+            continue
+        raise click.UsageError(f"{name} has two conditions; give a range, {name}=LOW..HIGH.")
+    return conditions
+
+
+def _number_or_text(text: str) -> float | int | str:
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return int(text) if re.fullmatch(r"-?\d+", text) else number

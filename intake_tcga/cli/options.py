@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import click
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def wrapped(command: _Command, wrapper: Callable[..., Any], *options: Callable[..., Any]) -> _Command:
+    """Return a command with more options, which the wrapper turns into what the command takes."""
+    wrapper.__name__ = command.__name__
+    wrapper.__doc__ = command.__doc__
+    wrapper.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(options):
+        wrapper = option(wrapper)
+    return wrapper  # type: ignore[return-value]
 
 
 def _json_object(_context: click.Context, _parameter: click.Parameter, text: str) -> Mapping[str, Any]:

@@ -313,7 +313,7 @@ class SlideCollection:
         """
         from intake_tcga.slides.opening import open_slide
 
-        return open_slide(self._named(name), **self._reached, **view)
+        return open_slide(self._named(name), **self.reached, **view)
 
     def fetch(self, name: str, *, storage_options: Mapping[str, Any] | None = None) -> Path:
         """Return the path of a slide's whole verified file, downloading it if it is not in the cache.
@@ -334,7 +334,7 @@ class SlideCollection:
         """
         from intake_tcga.slides.opening import find_source
 
-        source = find_source(self._named(name), storage_options=storage_options, **self._reached)
+        source = find_source(self._named(name), storage_options=storage_options, **self.reached)
         local, _ = source.downloaded()
         return Path(local.url)
 
@@ -347,7 +347,7 @@ class SlideCollection:
         return names.find_slide(str(name), self.address, self.cache)
 
     @property
-    def _reached(self) -> dict[str, Any]:
+    def reached(self) -> dict[str, Any]:
         """How slides are reached, for functions of one slide or many."""
         return {"cache": self.cache, "token": self.token, "endpoint": self.address}
 
@@ -369,7 +369,7 @@ class SlideCollection:
         from intake_tcga.slides.images import save_images
 
         return save_images(
-            self.slides, out, mpp=mpp, **{"progress": self.progress, **self._reached, **options}
+            self.slides, out, mpp=mpp, **{"progress": self.progress, **self.reached, **options}
         )
 
     def contact_sheet(self, path: str | os.PathLike[str], *, mpp: float = 64.0, **options: Any) -> Path:
@@ -388,7 +388,7 @@ class SlideCollection:
         from intake_tcga.slides.contact_sheet import contact_sheet
 
         return contact_sheet(
-            self.slides, path, mpp=mpp, **{"progress": self.progress, **self._reached, **options}
+            self.slides, path, mpp=mpp, **{"progress": self.progress, **self.reached, **options}
         )
 
     def __contains__(self, name: object) -> bool:
