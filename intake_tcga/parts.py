@@ -13,6 +13,7 @@ import os
 import platform
 import re
 import secrets
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -27,6 +28,9 @@ _ABANDONED = 3600.0
 
 _STALE = 7 * 86400.0
 """Seconds after which a left part is removed, whoever comes by."""
+
+_SYNC_STEP = 4 * 2**20
+"""Bytes after which the disk is set to work while more arrive: so little is left to wait for at the end."""
 
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOBODY = 0  # the process id in the name of a part whose writer gave it up
@@ -75,6 +79,8 @@ class Part:
         self.validator: Validator | None = None
         self.offset = 0
         self._hash = new_hash(algorithm)
+        self._syncing: threading.Thread | None = None
+        self._sync_at = _SYNC_STEP
         try:
             self._write_note()  # first: a part without a note would belong to nobody
             self._file = self.path.open("xb", buffering=0)
@@ -97,6 +103,9 @@ class Part:
             self.offset += len(block)
         except OSError as error:
             raise explain(error, self.target) from error
+        if self.offset >= self._sync_at:
+            self._sync_at = self.offset + _SYNC_STEP
+            self._sync_early()
 
     def restart(self) -> None:
         """Forget everything that was written."""
@@ -148,6 +157,11 @@ class Part:
             self.path.rename(nobodys)
         except OSError:
             self.discard()
+
+    def _sync_early(self) -> None:
+        if hasattr(os, "fdatasync") and (self._syncing is None or not self._syncing.is_alive()):
+            self._syncing = threading.Thread(target=_sync, args=(self.path,), daemon=True)
+            self._syncing.start()
 
     def _write_note(self) -> None:
         note = {
@@ -225,6 +239,13 @@ def explain(error: OSError, path: Path, need: int | None = None) -> CacheError:
     return CacheError(
         f"{path} cannot be written ({error.strerror or error}).{needed} Allow writing there, or {elsewhere}."
     )
+
+
+def _sync(path: Path) -> None:
+    """Bring what a file has to the disk, and promise nothing: only :meth:`Part.seal` does."""
+    # Through a descriptor of its own: a failed write is reported once to each, and seal() must still hear of it.
+    with suppress(OSError), path.open("rb+", buffering=0) as file:
+        os.fdatasync(file.fileno())
 
 
 def _part_path(target: Path, pid: int) -> Path:
