@@ -254,10 +254,10 @@ class Hdf5File:
         with self._checked() as file:
             return structure.kind_of(file, self.path, path)
 
-    def array_info(self, path: str) -> ArrayInfo:
+    def array_info(self, path: str, *, whole: bool = True) -> ArrayInfo:
         """Describe one dataset by its header alone; see :func:`intake_tcga.hdf5_structure.array_info`."""
         with self._checked() as file:
-            return structure.array_info(file, self.path, path)
+            return structure.array_info(file, self.path, path, whole=whole)
 
     def attributes(self, path: str = "/") -> dict[str, Any]:
         """Return the attributes of one group or dataset in plain Python types."""

@@ -26,6 +26,7 @@ _MOST_OBJECTS = 100_000
 _SMALL = 256 * 2**20
 _HIGHEST_RATIO = 100
 _LONGEST_AXIS = 2**31
+_UNASKED = 2**62  # bytes that count as stored of what is read in parts: enough for whatever it claims
 _LARGEST_CHUNK = (
     2**30
 )  # where the stored size of a dataset is not known: no chunk that anybody reads is larger
@@ -170,7 +171,7 @@ def find(file: h5py.File, path: str, name: str) -> Any:
     return found
 
 
-def array_info(file: h5py.File, path: str, name: str) -> ArrayInfo:
+def array_info(file: h5py.File, path: str, name: str, *, whole: bool = True) -> ArrayInfo:
     """Describe one dataset; only its own header is read.
 
     Parameters
@@ -179,6 +180,9 @@ def array_info(file: h5py.File, path: str, name: str) -> ArrayInfo:
         As for :func:`members`.
     name
         The dataset's absolute path in the file.
+    whole
+        Whether it may be read as a whole. Of one that is only read in parts, such as a matrix of which hardly a chunk
+        was written, the chunks alone must be of a reasonable size.
 
     Raises
     ------
@@ -186,7 +190,7 @@ def array_info(file: h5py.File, path: str, name: str) -> ArrayInfo:
         When there is no such dataset, or it is one that :func:`describe` refuses. How much is stored of it is not
         looked up, which would take a walk over all its chunks: it may claim what the whole file could account for.
     """
-    return _Walk(file, path).array(name)
+    return _Walk(file, path).array(name, whole=whole)
 
 
 class _Walk:
@@ -216,11 +220,11 @@ class _Walk:
             raise self._too_many()
         return tuple(decode(name) for name in gid)
 
-    def array(self, path: str) -> ArrayInfo:
+    def array(self, path: str, *, whole: bool) -> ArrayInfo:
         did = self.find(path)
         if not isinstance(did, h5py.h5d.DatasetID):
             raise self.absent("dataset", path)
-        return self._array(did, path, lambda: int(self._file.id.get_filesize()))
+        return self._array(did, path, lambda: int(self._file.id.get_filesize()) if whole else _UNASKED)
 
     def absent(self, what: str, path: str) -> FileFormatError:
         """Say that there is no such thing, and what the innermost group on the way to it holds instead."""

@@ -14,11 +14,13 @@ from intake_tcga.archs4.layout import Layout, read_layout
 from intake_tcga.archs4.link import FieldArray
 from intake_tcga.archs4.matrix import SampleMatrix
 from intake_tcga.archs4.metadata import SampleMetadata, sample_metadata
+from intake_tcga.archs4.releases import CITATION, LICENCE
 from intake_tcga.chunking import check_chunks, over_dask
 from intake_tcga.errors import OptionError
 from intake_tcga.hdf5 import Hdf5File
 from intake_tcga.lazy import LazyStack
 from intake_tcga.lazy_index import lazy_coordinate
+from intake_tcga.string_columns import require_arrow
 from intake_tcga.tables import human_size
 
 FIELD = "intake_tcga:field"
@@ -64,6 +66,8 @@ def open_dataset(
         When the file is damaged, hostile, or not an ARCHS4 file.
     OptionError
         When ``chunks`` is of no form that can be, or names a dimension that does not exist.
+    MissingDependencyError
+        Without pyarrow, which holds the metadata.
 
     Examples
     --------
@@ -74,6 +78,7 @@ def open_dataset(
     """
     from intake_tcga.archs4 import accessor  # noqa: F401 - gives every ARCHS4 Dataset its `ds.archs4`
 
+    require_arrow()  # now, and not when somebody prints the Dataset
     try:
         layout = read_layout(file)
         ds = _laid_out(file, layout, sample_metadata(file, layout), attrs or {})
@@ -142,7 +147,7 @@ def _laid_out(
             {"sample": sample, "feature": feature, **coords},
             {"sample": sample_index, "feature": feature_index},
         ),
-        {**_notes(file, layout), **attrs, "intake_tcga:package_version": __version__},
+        {**_with_terms(_notes(file, layout)), **attrs, "intake_tcga:package_version": __version__},
     )
 
 
@@ -155,6 +160,13 @@ def _notes(file: Hdf5File, layout: Layout) -> dict[str, Any]:
     if layout.left_out:
         attrs[LEFT_OUT] = [f"{path}: {why}" for path, why in layout.left_out.items()]
     return attrs
+
+
+def _with_terms(notes: dict[str, Any]) -> dict[str, Any]:
+    """Add the licence and what to cite where a file says that it is of ARCHS4's makers; others have the layout too."""
+    makers = f"{notes.get('author', '')} {notes.get('laboratory', '')}"
+    theirs = "Lachmann" in makers or "Ma'ayan" in makers
+    return {"licence": LICENCE, "citation": CITATION, **notes} if theirs else notes
 
 
 def _identity(file: Hdf5File) -> Any:

@@ -199,7 +199,7 @@ class _Reading:
 
     def _matrix(self) -> ArrayInfo | None:
         """Find the one matrix: ``/data/expression``, or the only one in ``/data``."""
-        in_data = self._arrays("/data")
+        in_data = self._arrays("/data", whole=False)
         matrices = {
             name: array
             for name, array in in_data.items()
@@ -298,13 +298,13 @@ class _Reading:
             if array.kind != "other" and len(array.shape) <= 1 and sum(array.shape) <= _LARGEST_NOTE
         }
 
-    def _arrays(self, group: str) -> dict[str, ArrayInfo]:
+    def _arrays(self, group: str, *, whole: bool = True) -> dict[str, ArrayInfo]:
         """Describe the datasets in a group; none where there is no such group."""
         if self._file.kind(group) != "group":
             return {}
         paths = {name: f"{group}/{name}" for name in self._file.members(group)}
         return {
-            name: self._file.array_info(path)
+            name: self._file.array_info(path, whole=whole)
             for name, path in paths.items()
             if self._file.kind(path) == "array"
         }

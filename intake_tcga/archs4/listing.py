@@ -70,7 +70,7 @@ def _rows(file: Hdf5File, group: str, depth: int) -> Iterator[tuple[str, str, st
                 yield f"{indent}{name}/", "", "", ""
                 yield from _rows(file, path, depth + 1)
             case "array":
-                yield f"{indent}{name}", *_described(file.array_info(path))
+                yield f"{indent}{name}", *_described(file.array_info(path, whole=False))
             case _:
                 yield f"{indent}{name}", "", "type", ""
 

@@ -117,6 +117,14 @@ class TestRemote:
             assert ds.attrs["intake_tcga:etag"]
         assert not list(cache.root.rglob("*.h5"))
 
+    def test_opening_takes_a_dozen_requests_at_most(self, server, cache, tmp_path):
+        path = write_archs4(tmp_path / "large.h5", n_samples=30_000, n_features=2000, sparse=True)
+        server.bodies["large.h5"] = path.read_bytes()
+        with open_archs4(server.url("large.h5"), cache=cache) as ds:
+            assert ds.sizes["sample"] == 30_000
+            assert len(server.requests) <= 12
+            assert server.sent < 2_000_000 < path.stat().st_size
+
     def test_a_release_that_was_not_downloaded(self, server, published, path, cache):
         with open_archs4("human_gene_v2.5", cache=cache) as ds:
             same(ds, path)

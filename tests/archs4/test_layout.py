@@ -110,6 +110,29 @@ def test_lists_that_fit_no_axis_are_left_out_and_said_to_be(tmp_path):
     assert layout.left_out == {"/meta/samples/short": "its shape is (2,), its type object"}
 
 
+def test_a_matrix_of_which_nothing_was_written_may_be_of_any_size(tmp_path):
+    """Others may not claim more than the file could hold; a matrix is only ever read in parts."""
+    fields = dict.fromkeys(
+        ("characteristics_ch1", "extract_protocol_ch1", "title", "status", "last_update_date")
+    )
+    path = write_archs4(
+        tmp_path / "a.h5", n_samples=9_000, n_features=67_186, sparse=True, fixed=True, samples=fields
+    )
+    with h5py.File(path, "a") as file:
+        file["data/expression"].resize(9_000_000, axis=1)
+        assert file["data/expression"].nbytes > 100 * path.stat().st_size
+    with pytest.raises(FileFormatError, match=r"\(67186, 9000000\), and there are 9000 sample"):
+        layout_of(path)
+
+
+def test_a_list_that_claims_more_than_the_file_could_hold(tmp_path):
+    path = write_archs4(tmp_path / "a.h5")
+    with h5py.File(path, "a") as file:
+        file["meta/samples"].create_dataset("much", (2**31 - 1,), "f8", chunks=(1000,))
+    with pytest.raises(FileFormatError, match="much.*claims the shape"):
+        layout_of(path)
+
+
 def lose_matrix(file):
     del file["data/expression"]
 
