@@ -37,7 +37,7 @@ class Archs4Collection:
     Examples
     --------
     >>> Archs4Collection().names()[:2]
-    ['human_gene_latest', 'mouse_gene_latest']
+    ['human_gene_v2.5', 'mouse_gene_v2.5']
     """
 
     storage_options: Mapping[str, Any] = field(default_factory=dict)
