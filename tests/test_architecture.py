@@ -56,7 +56,18 @@ FLOOR = {
     "transfer",
 }
 ROOMS = {"archs4", "cohorts", "slides"}
-TOOLS = {"genes", "normalization", "plots", "trimmed_means"}
+TOOLS = {
+    "columns",
+    "comparison",
+    "export",
+    "genes",
+    "h5ad",
+    "matrices",
+    "normalization",
+    "plots",
+    "sample_blocks",
+    "trimmed_means",
+}
 ROOF = {"cli", "drivers", "engine", "readers"}
 HEAVY = {"matplotlib", "anndata", "tifffile", "distributed", "s3fs", "pyarrow"}
 
