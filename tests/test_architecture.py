@@ -62,10 +62,8 @@ TOOLS = {
     "export",
     "genes",
     "h5ad",
-    "matrices",
     "normalization",
     "plots",
-    "sample_blocks",
     "trimmed_means",
 }
 ROOF = {"cli", "drivers", "engine", "readers"}
