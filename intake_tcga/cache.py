@@ -267,6 +267,9 @@ class VerifiedFileCache:
     def clear(self, *, version: str | None = None, name: str | None = None) -> list[Path]:
         """Remove the files that this package put there; never what others did, nor anything in a read-only root.
 
+        With them go the small results that were kept of them (descriptions, barcodes), which the next opening of a
+        new copy makes anew.
+
         Parameters
         ----------
         version : str, optional

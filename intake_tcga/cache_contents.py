@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from intake_tcga import derived
 from intake_tcga.digest import Digest
 from intake_tcga.errors import CacheError
 from intake_tcga.filecache_index import unregister
@@ -49,7 +50,7 @@ def contents(stamps: StampStore) -> list[CachedFile]:
 
 
 def remove(stamps: StampStore, root: Path, *, version: str | None, name: str | None) -> list[Path]:
-    """Remove the files below ``root`` whose stamps say that this package put them there."""
+    """Remove the files below ``root`` whose stamps say that this package put them there, and what was kept of them."""
     removed = []
     for stamp in list(stamps.all()):
         path = Path(stamp.path)
@@ -61,6 +62,7 @@ def remove(stamps: StampStore, root: Path, *, version: str | None, name: str | N
         if signature is not None and signature.inode == stamp.signature.inode:
             _remove(path)
             removed.append(path)
+            derived.forget(path)
         sweep(path)
         stamps.forget(path)
         _remove_empty_folders(path.parent, root)

@@ -60,6 +60,20 @@ def keep(path: str | os.PathLike[str], what: str, value: Any, signature: Signatu
         fresh.replace(place)
 
 
+def forget(path: str | os.PathLike[str]) -> None:
+    """Remove whatever was kept of a file.
+
+    Parameters
+    ----------
+    path
+        The file; it may be gone.
+    """
+    folder, key = _folder_and_key(Path(path))
+    with suppress(OSError):
+        for place in folder.glob(f"{key}-*.json"):
+            place.unlink(missing_ok=True)
+
+
 def too_fresh(signature: Signature) -> bool:
     """Tell whether a file was written so lately that another write might not change its time."""
     whole_seconds = signature.mtime_ns % 1_000_000_000 == 0  # file systems that keep no finer times
@@ -67,10 +81,18 @@ def too_fresh(signature: Signature) -> bool:
 
 
 def _place(path: Path, what: str) -> Path:
-    """Return where a result is kept: in the cache that the file is in, else in the user's."""
+    folder, key = _folder_and_key(path)
+    return folder / f"{key}-{_key(what)}.json"
+
+
+def _folder_and_key(path: Path) -> tuple[Path, str]:
+    """Return where a file's results are kept, in the cache that it is in, else in the user's, and how they begin."""
     path = path.absolute()
-    key = hashlib.sha256(f"{what}\0{path}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
-    return state_folder(path) / "derived" / f"{key}.json"
+    return state_folder(path) / "derived", _key(str(path))
+
+
+def _key(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def _listed(signature: Signature) -> list[int]:

@@ -22,6 +22,7 @@ import faulty_server as faults
 import pytest
 from faulty_server import FaultyServer
 
+from intake_tcga import derived
 from intake_tcga.budget import Budget
 from intake_tcga.cache import VerifiedFileCache, cache_dir, cache_info, clear_cache
 from intake_tcga.cache_plan import Download, Hash, Judgement, Place, Refuse, State, Use, judge, plan
@@ -1145,10 +1146,19 @@ def test_info_and_clear(server, cache):
     assert abs(entries[0].verified_at.timestamp() - time.time()) < 600
     damage(entries[0].path)
     assert cache.info()[0].verified_at is None
+    time.sleep(0.06)  # of a file written a moment ago, nothing is kept
     assert [path.name for path in cache.clear(version="2.0", name="a.h5")] == ["a.h5"]
     assert len(cache.info()) == 2
+    derived.keep(entries[0].path, "of the one that stays", 1, Signature.of(entries[0].path))
+    derived.keep(entries[2].path, "a", 1, Signature.of(entries[2].path))
+    derived.keep(entries[2].path, "b", 2, Signature.of(entries[2].path))
+    kept = cache.root / ".intake-tcga" / "derived"
+    assert len(list(kept.iterdir())) == 3
     assert len(cache.clear(version="2.0")) == 1
+    assert derived.recall(entries[0].path, "of the one that stays") == 1
+    assert len(list(kept.iterdir())) == 1
     assert len(cache.clear()) == 1
+    assert not list(kept.iterdir())
     assert data_files(cache.root) == ["tcga/mirna/2.0/theirs.h5"]
     assert not (cache.root / "tcga" / "mirna" / "1.0").exists()
     assert cache.clear() == cache.info() == []

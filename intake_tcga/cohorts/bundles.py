@@ -20,17 +20,12 @@ class Bundle:
     modality: str
     """What was measured; the manifest must say the same."""
 
-    title: str
-    """One line for listings."""
-
 
 BUNDLES: dict[str, Bundle] = {
     bundle.name: bundle
     for bundle in (
-        Bundle("mirna", f"{_RELEASES}/data-v1.0/manifest.json", "mirna", "TCGA miRNA, 24 cohorts"),
-        Bundle(
-            "rnaseq", f"{_RELEASES}/data-rnaseq-v1.0/manifest.json", "rnaseq", "TCGA bulk RNA-seq, 5 cohorts"
-        ),
+        Bundle("mirna", f"{_RELEASES}/data-v1.0/manifest.json", "mirna"),
+        Bundle("rnaseq", f"{_RELEASES}/data-rnaseq-v1.0/manifest.json", "rnaseq"),
     )
 }
 """Every bundle that can be asked for by name."""
