@@ -42,6 +42,7 @@ FLOOR = {
     "lazy",
     "lazy_index",
     "locks",
+    "memory",
     "matrices",
     "object_headers",
     "parts",

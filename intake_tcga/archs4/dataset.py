@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,12 +15,11 @@ from intake_tcga.archs4.matrix import SampleMatrix
 from intake_tcga.archs4.metadata import SampleMetadata, sample_metadata
 from intake_tcga.archs4.releases import CITATION, LICENCE
 from intake_tcga.chunking import check_chunks, over_dask
-from intake_tcga.errors import OptionError
 from intake_tcga.hdf5 import Hdf5File
 from intake_tcga.lazy import LazyStack
 from intake_tcga.lazy_index import lazy_coordinate
+from intake_tcga.memory import load_whole
 from intake_tcga.string_columns import require_arrow
-from intake_tcga.tables import human_size
 
 FIELD = "intake_tcga:field"
 """Attribute of a coordinate: where in the file its values are."""
@@ -109,17 +107,7 @@ def in_memory(ds: xr.Dataset) -> xr.Dataset:
     OptionError
         When its matrix alone is larger than this machine's memory; nothing has been read.
     """
-    need = sum(variable.nbytes for variable in ds.data_vars.values())
-    if hasattr(os, "sysconf"):
-        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        if need > there:
-            raise OptionError(
-                f"{ds.sizes['sample']:,} samples × {ds.sizes['feature']:,} features take {human_size(need)}, and this "
-                f"machine has {human_size(there)} of memory; choose samples (search, series, draw), or use to_dask()."
-            )
-    for name in ds.xindexes:
-        _ = ds[name].values  # xarray takes any index for loaded, and ours may not be
-    return ds.load()
+    return load_whole(ds, instead="choose samples (search, series, draw), or use to_dask()")
 
 
 def _laid_out(

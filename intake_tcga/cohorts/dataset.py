@@ -21,6 +21,7 @@ from intake_tcga.hdf5 import Hdf5File
 from intake_tcga.hdf5_structure import ArrayInfo
 from intake_tcga.lazy import Block, LazyStack
 from intake_tcga.lazy_index import lazy_coordinate
+from intake_tcga.memory import load_whole
 
 ALIGNED = "intake_tcga:aligned"
 """Attribute of a variable whose matrices do not all have the same rows and columns."""
@@ -99,10 +100,8 @@ def open_dataset(
 
 
 def in_memory(ds: xr.Dataset) -> xr.Dataset:
-    """Load a Dataset whole, its labels too, so that it needs the file no longer; returns the same Dataset."""
-    for name in ds.xindexes:
-        _ = ds[name].values  # xarray takes any index for loaded, and ours may not be
-    return ds.load()
+    """Load a cohort whole, its labels too, so that it needs the file no longer; returns the same Dataset."""
+    return load_whole(ds, instead="choose normalizations and models, or use to_dask()")
 
 
 def chunked(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from intake.source.base import Schema
 
 from intake_tcga.drivers.dataset_source import DatasetSource
-from intake_tcga.errors import OptionError
 from intake_tcga.slides.collection import SlideCollection
 
 if TYPE_CHECKING:
@@ -99,15 +98,9 @@ class SlideSource(DatasetSource):
 
     def read(self) -> xr.Dataset:
         """Return the image that ``mpp``, ``level`` or ``associated`` asks for, in memory: uint8 (y, x, c)."""
-        import xarray as xr
+        from intake_tcga.slides.dataset import in_memory
 
-        image = self._open(chunks=None)
-        if isinstance(image, xr.DataTree):
-            raise OptionError(
-                f"{self.slide} is a pyramid of levels, too large to be read whole; "
-                "give mpp= or level=, or use to_dask()."
-            )
-        return image.load()
+        return in_memory(self._open(chunks=None))
 
     def to_dask(self) -> xr.Dataset | xr.DataTree:
         """Return the slide over dask: a DataTree of its levels, or the image that ``mpp`` or ``level`` asks for."""

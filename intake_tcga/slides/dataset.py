@@ -10,6 +10,7 @@ import xarray as xr
 
 from intake_tcga.chunking import check_chunks, over_dask
 from intake_tcga.errors import NameNotFoundError, OptionError
+from intake_tcga.memory import load_whole
 from intake_tcga.slides.header import Resolution
 from intake_tcga.slides.pixels import ImageArray, LevelArray, lazy_variable
 from intake_tcga.slides.pyramid import Pyramid
@@ -128,6 +129,22 @@ def associated_dataset(
     x, y = (pixel_centres(size, 1.0) for size in image.size)
     ds = _dataset(LevelArray(image), x, y, "pixels", {**attrs, "associated_image": name})
     return _over_dask(ds, chunks, f"{token}-{name}")
+
+
+def in_memory(image: xr.DataTree | xr.Dataset) -> xr.Dataset:
+    """Load one image or level whole; returns the same Dataset.
+
+    Raises
+    ------
+    OptionError
+        It is larger than this machine's memory, or the pyramid of all levels; nothing has been read.
+    """
+    if isinstance(image, xr.DataTree):
+        raise OptionError(
+            f"{image.name} is a pyramid of {len(image.children)} levels, which are not read whole; "
+            "give mpp=, level= or associated=, or use to_dask() or to_datatree()."
+        )
+    return load_whole(image, instead="give a larger mpp= or a box_um=, or use to_dask()")
 
 
 def _dataset(array: LevelArray | ImageArray, x: Any, y: Any, units: str, attrs: Attrs) -> xr.Dataset:
