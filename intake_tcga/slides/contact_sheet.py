@@ -85,7 +85,8 @@ def contact_sheet(
         raise OptionError("There are no slides to draw; search for other ones.")
 
     def work(source: SlideSource) -> Pixels:
-        pixels: Pixels = opened_image(source, view, method=method, keep=keep)["image"].values
+        ds = opened_image(source, view, method=method, keep=keep and method == "download")
+        pixels: Pixels = ds["image"].values
         return pixels
 
     pictures, failures = run_batch(sources, work, workers=workers, label="Drawing slides", progress=progress)

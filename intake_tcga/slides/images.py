@@ -92,8 +92,10 @@ def save_images(
         The images carry their resolution, as each format can: PNG in whole pixels a metre, JPEG in whole dots an inch.
     workers : int
         Slides at a time.
-    method, keep
+    method
         As for ``open_slide``.
+    keep : bool
+        Keep the files that ``"download"`` fetches, often a gigabyte each; headers are never kept.
     quality : int
         Of JPEG, 1 to 95.
     progress : bool, optional
@@ -234,7 +236,7 @@ class _Folder:
         keep: bool,
     ) -> SavedImage:
         """Make one image, move it to its place in one step, and note it in the index."""
-        ds = opened_image(source, view, method=method, keep=keep)
+        ds = opened_image(source, view, method=method, keep=keep and method == "download")
         if format == "jpeg" and max(ds.sizes["x"], ds.sizes["y"]) > _LONGEST_JPEG:
             raise OptionError(
                 f"{source.name} would have {ds.sizes['x']:,} × {ds.sizes['y']:,} pixels, more than JPEG can; "

@@ -187,6 +187,8 @@ def opened(where: SlideSource, view: View, *, method: Method, keep: bool) -> xr.
     if method == "download":
         return _downloaded(where, view, keep=keep)
     if method == "tiles":
+        if view.associated is not None:
+            raise OptionError("The tile service shows no images beside the levels; use method='ranges'.")
         pyramid = where.tiles(keep=keep, header_needed=view.header_needed)
     else:
         pyramid = where.pyramid(keep=keep)

@@ -148,7 +148,7 @@ def load_codecs() -> ModuleType:
 def _has_smaller_chroma(blob: bytes) -> bool:
     """Tell from a JPEG 2000 codestream's SIZ marker whether its second component is sampled more coarsely."""
     at = blob.find(b"\xff\x51")
-    return at >= 0 and len(blob) > at + 45 and blob[at + 44 : at + 46] != b"\x01\x01"
+    return at >= 0 and len(blob) > at + 44 and blob[at + 44] != 1
 
 
 def _from_ycbcr(tile: Pixels) -> Pixels:

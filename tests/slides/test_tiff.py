@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from slide_files import openslide_level, picture, psnr, write_slide
 
 from intake_tcga.blocks import BlockFile
 from intake_tcga.cohorts.sample import catalogs_folder
 from intake_tcga.errors import FileFormatError
+from intake_tcga.slides import tiff as tiff_module
 from intake_tcga.slides.directories import Tiff
 from intake_tcga.slides.pixels import read_pixels
 from intake_tcga.slides.tiff import read_pyramid
@@ -270,3 +272,37 @@ def test_random_damage_never_crashes(tmp_path):
                     whole(level)
         except FileFormatError:
             pass
+
+
+def test_jpeg_2000_with_small_chroma(tmp_path):
+    """The codec converts such tiles itself, and rounds otherwise than OpenSlide does."""
+    tile = (Path(__file__).parents[1] / "data" / "slides" / "chroma422.j2k").read_bytes()
+    path = tmp_path / "a.svs"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(
+            iter([tile]),
+            shape=(64, 64, 3),
+            dtype=np.uint8,
+            tile=(64, 64),
+            compression="aperio_jp2000_ycbc",
+            photometric="rgb",
+            description="Aperio|MPP = 0.25",
+            metadata=None,
+        )
+    ours, theirs = whole(described(path).levels[0]), openslide_level(path, 0)
+    assert np.abs(ours.astype(int) - theirs).max() <= 1
+    assert psnr(ours, picture(64, 64, scale=4)) > 30
+
+
+def test_long_lists_of_tiles_are_read_in_part(tmp_path, monkeypatch):
+    path = tmp_path / "a.svs"
+    write_slide(path, some_holes=0.3)
+    expected = [whole(level) for level in described(path).levels]
+    monkeypatch.setattr(tiff_module, "_KEPT_INDEX", 0)
+    pyramid = described(path)
+    for level, pixels in zip(pyramid.levels, expected, strict=True):
+        np.testing.assert_array_equal(whole(level), pixels)
+    rows, columns = np.arange(230, 500), np.array([3, 1400])
+    np.testing.assert_array_equal(
+        read_pixels(pyramid.levels[0], rows, columns), expected[0][np.ix_(rows, columns)]
+    )
