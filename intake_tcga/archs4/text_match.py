@@ -1,8 +1,8 @@
 """Whether texts contain a term, with the meaning that Python's ``re`` gives it, at the speed of Arrow's RE2.
 
-The two agree on most expressions, but only on texts in ASCII: beyond it they differ in what a word, a digit or the
-other case of a letter is. So Arrow searches everything, and Python searches again what is not ASCII, and everything
-where an expression is one that RE2 lacks (lookaheads, references back) or reads in another way.
+The two agree on most expressions, but beyond ASCII they differ in what a word, a digit or a blank is, and in the other
+case of a few letters. So Arrow searches everything; Python searches again the texts on which the two may differ, and
+everything where an expression is one that RE2 lacks (lookaheads, references back) or reads in another way.
 """
 
 from __future__ import annotations
@@ -37,6 +37,11 @@ _DIFFERENT = re.compile(
     re.VERBOSE,
 )
 _CONTROLS = r"[\x00-\x1f\x7f]"
+_CASES_OF_I = "İ|ı"  # which Python takes for an i in either case, and RE2 for none
+_BLOCK = 2**20
+
+
+_BEYOND_ASCII, _CONTROL, _I = "beyond ASCII", "control characters", "cases of i"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +57,8 @@ class Term:
     ignore_case: bool
     """Whether Arrow is to ignore the case of letters."""
 
-    controls_differ: bool
-    """Whether it means something else on texts with control characters, such as line ends."""
+    differs: tuple[str, ...]
+    """What a text contains on which Python and Arrow may differ about it: some of the kinds below."""
 
 
 def term_of(text: str | re.Pattern[str], *, regex: bool) -> Term:
@@ -97,10 +102,17 @@ def term_of(text: str | re.Pattern[str], *, regex: bool) -> Term:
 
 
 def _term(pattern: re.Pattern[str], text: str) -> Term:
+    ignore_case = bool(pattern.flags & re.IGNORECASE)
     usual = pattern.flags & ~re.IGNORECASE == re.UNICODE
     same = usual and not _DIFFERENT.search(text) and _ascii_alike(text)
-    controls = bool(re.search(r"\$|\\[sS]", text))
-    return Term(pattern, text if same else None, bool(pattern.flags & re.IGNORECASE), controls)
+    kinds = {
+        _BEYOND_ASCII: not text.isascii() or re.search(r"\\[dDwWsSb]", text),
+        _CONTROL: re.search(r"\$|\\[sS]", text),
+        _I: ignore_case and re.search(r"[iI\[]", text),
+    }
+    return Term(
+        pattern, text if same else None, ignore_case, tuple(kind for kind, may in kinds.items() if may)
+    )
 
 
 def _ascii_alike(text: str) -> bool:
@@ -161,13 +173,36 @@ def _arrow(texts: pa.Array, term: Term) -> npt.NDArray[np.bool_]:
         found = _bools(pc.match_substring_regex(texts, term.arrow, ignore_case=term.ignore_case))
     except pa.ArrowInvalid:  # one that RE2 refuses: it lacks something, or it would take too much memory
         return _python(texts, term)
-    odd = ~_bools(pc.string_is_ascii(texts))
-    if term.controls_differ:
-        odd |= _bools(pc.match_substring_regex(texts, _CONTROLS))
-    places = np.flatnonzero(odd)
+    places = np.flatnonzero(_odd(texts, term))
     if len(places):
         found[places] = _python(texts.take(pa.array(places)), term)
     return found
+
+
+def _odd(texts: pa.Array, term: Term) -> npt.NDArray[np.bool_]:
+    """Tell on which texts Python and Arrow may differ about a term."""
+    import pyarrow.compute as pc
+
+    odd = np.zeros(len(texts), dtype=bool)
+    if _BEYOND_ASCII in term.differs:
+        odd |= ~_bools(pc.string_is_ascii(texts))
+    elif _I in term.differs and _may_have_cases_of_i(texts):
+        odd |= _bools(pc.match_substring_regex(texts, _CASES_OF_I))
+    if _CONTROL in term.differs:
+        odd |= _bools(pc.match_substring_regex(texts, _CONTROLS))
+    return odd
+
+
+def _may_have_cases_of_i(texts: pa.Array) -> bool:
+    """Tell whether the first byte that both such letters have in UTF-8 occurs at all: a fraction of a search."""
+    import pyarrow as pa
+
+    _, bounds, content = texts.buffers()
+    if content is None:
+        return False
+    ends = np.frombuffer(bounds, dtype=np.int64 if pa.types.is_large_string(texts.type) else np.int32)
+    held = np.frombuffer(content, dtype=np.uint8)[ends[texts.offset] : ends[texts.offset + len(texts)]]
+    return any((held[at : at + _BLOCK] == 0xC4).any() for at in range(0, len(held), _BLOCK))
 
 
 def _bools(values: pa.Array) -> npt.NDArray[np.bool_]:
