@@ -27,10 +27,12 @@ def columns_along(ds: xr.Dataset, dim: Hashable) -> dict[str, Column]:
 
     Texts are objects, None where one is missing. Dates are written as ISO 8601.
     """
+    known = {name: ds[name].variable for name in ds.coords if ds[name].dims == (dim,) and name != dim}
+    # Those over dask are computed together: they may come of one pass over a matrix.
+    computed = xr.Dataset({n: variable for n, variable in known.items() if variable.chunks}).compute()
     return {
-        str(name): plain_column(np.asarray(ds[name].values))
-        for name in ds.coords
-        if ds[name].dims == (dim,) and name != dim
+        str(name): plain_column(np.asarray(computed[name].values if name in computed else variable.values))
+        for name, variable in known.items()
     }
 
 

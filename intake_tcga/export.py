@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -110,7 +112,9 @@ def write_h5ad(
     Returns
     -------
     pathlib.Path
-        The file. ``anndata.read_h5ad(path, backed="r")`` and ``scanpy.read_h5ad`` open it; texts are categories.
+        The file. While it is written, data whose blocks share work (``normalize`` by ``"tmm"``, say) take as much
+        room again beside it. ``anndata.read_h5ad(path, backed="r")`` and ``scanpy.read_h5ad`` open it; texts are
+        categories.
 
     Raises
     ------
@@ -139,9 +143,12 @@ def write_h5ad(
             for name in names:
                 parent, key = (file, "X") if name == matrix.name else (file["layers"], str(name))
                 variable = _rows(matrix, name)
-                writer = h5ad.write_sparse if _pays(variable, sparse) else h5ad.write_dense
                 n, width = variable.shape
-                writer(parent, key, _blocks(variable), (n, width), variable.dtype)
+                with _blocks(variable, part) as blocks:
+                    first = next(blocks, np.zeros((0, width), variable.dtype))
+                    smaller = _smaller_sparse(first) if sparse is None else sparse
+                    writer = h5ad.write_sparse if smaller else h5ad.write_dense
+                    writer(parent, key, itertools.chain([first], blocks), (n, width), variable.dtype)
 
     return _replaced(path, write)
 
@@ -276,24 +283,32 @@ def write_table(
         raise OptionError(f"rows={rows!r} is not one of sample, feature.")
     matrix = find_matrix(ds, variable)
     line, across = (matrix.sample, matrix.feature) if rows == "sample" else (matrix.feature, matrix.sample)
-    known = columns_along(matrix.dataset, line)
+    known = [
+        str(name) for name in matrix.dataset.coords if matrix.dataset[name].dims == (line,) and name != line
+    ]
     if unknown := [name for name in coords if name not in known]:
         raise OptionError(
             f"coords={unknown[0]!r} is not a coordinate along {line}; those there are: {', '.join(known) or 'none'}."
         )
-    before = {str(line): names_along(matrix.dataset, line)} | {name: known[name] for name in coords}
+    columns = columns_along(matrix.dataset.drop_vars(set(known) - set(coords)), line)
+    before = {str(line): names_along(matrix.dataset, line)} | {name: columns[name] for name in coords}
     head = [*before, *names_along(matrix.dataset, across).tolist()]
     if len(set(head)) < len(head):
         twice = next(name for position, name in enumerate(head) if name in head[:position])
         raise OptionError(
             f"Two columns would be named {twice!r}; make names unique, e.g. with aggregate_genes."
         )
-    variable_ = _rows(matrix, matrix.name)
-    blocks = _blocks(variable_) if rows == "sample" else iter([np.asarray(variable_.values).T])
-    if ending == ".parquet":
-        return _replaced(path, lambda part: _write_parquet(part, head, before, blocks, variable_.dtype))
+    values = _rows(matrix, matrix.name)
     separator = "\t" if ".tsv" in ending else ","
-    return _replaced(path, lambda part: _write_text(part, head, before, blocks, separator, ending))
+
+    def write(part: Path) -> None:
+        with _blocks(values, part) if rows == "sample" else nullcontext(_turned(values)) as blocks:
+            if ending == ".parquet":
+                _write_parquet(part, head, before, blocks, values.dtype)
+            else:
+                _write_text(part, head, before, blocks, separator, ending)
+
+    return _replaced(path, write)
 
 
 # -- the matrices -----------------------------------------------------------------------------------------------------
@@ -324,23 +339,60 @@ def _rows(matrix: Matrix, name: Hashable) -> xr.Variable:
     return matrix.dataset[name].variable.transpose(matrix.sample, matrix.feature)
 
 
-def _blocks(variable: xr.Variable) -> Iterator[npt.NDArray[Any]]:
-    """Read whole samples, a block at a time; over dask, its own blocks."""
-    if variable.chunks is not None:
-        values = lazy_rows(variable)
-        for number in range(values.numblocks[0]):
-            yield np.asarray(values.blocks[number].compute())
+@contextmanager
+def _blocks(variable: xr.Variable, target: Path) -> Iterator[Iterator[npt.NDArray[Any]]]:
+    """Read whole samples in their order, a block at a time; over dask, its own blocks.
+
+    Where blocks share work, such as factors that need all samples, all are computed at once, in any order, and wait
+    in a file beside the target.
+    """
+    if variable.chunks is None:
+        yield _parts(variable)
         return
+    import dask.array as da
+
+    values = lazy_rows(variable)
+    if not _share_work(values):
+        yield (np.asarray(values.blocks[number].compute()) for number in range(values.numblocks[0]))
+        return
+    spool = _Spool(target.with_name(f"{target.name}.npy"))
+    try:
+        np.lib.format.open_memmap(spool.path, "w+", values.dtype, values.shape).flush()
+        da.store([values], [spool], lock=False)  # type: ignore[list-item,unused-ignore]
+        yield _parts(xr.Variable(variable.dims, np.load(spool.path, mmap_mode="r")))
+    finally:
+        spool.path.unlink(missing_ok=True)
+
+
+def _parts(variable: xr.Variable) -> Iterator[npt.NDArray[Any]]:
     length = max(1, _BLOCK // max(1, variable.dtype.itemsize * variable.shape[1]))
     for start in range(0, variable.shape[0], length):
         yield np.asarray(variable[start : start + length].values)
 
 
-def _pays(variable: xr.Variable, sparse: bool | None) -> bool:
-    """Tell whether compressed sparse rows are smaller; from the first samples, unless the caller says so."""
-    if sparse is not None:
-        return sparse
-    return bool(variable.shape[0]) and _smaller_sparse(np.asarray(variable[:64].values))
+def _turned(variable: xr.Variable) -> Iterator[npt.NDArray[Any]]:
+    """Read all samples and give the features, in one block."""
+    yield np.asarray(variable.values).T
+
+
+def _share_work(values: Any) -> bool:
+    """Tell whether computing dask blocks one by one would do much more than computing them together."""
+    if values.numblocks[0] < 2 or not values.size:
+        return False
+    from dask.base import optimize
+
+    alone, together = (len(optimize(part)[0].__dask_graph__()) for part in (values.blocks[0], values))  # type: ignore[no-untyped-call]
+    return bool(alone * values.numblocks[0] > 2 * together)
+
+
+@dataclass(frozen=True, slots=True)
+class _Spool:
+    """An array in a file, which any process may write parts of."""
+
+    path: Path
+
+    def __setitem__(self, part: Any, values: npt.NDArray[Any]) -> None:
+        np.load(self.path, mmap_mode="r+")[part] = values
 
 
 def _smaller_sparse(values: npt.NDArray[Any]) -> bool:

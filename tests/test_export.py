@@ -12,6 +12,7 @@ import xarray as xr
 from intake_tcga.cohorts.access import open_sample
 from intake_tcga.errors import MissingDependencyError, OptionError
 from intake_tcga.export import to_anndata, write_h5ad, write_table, write_zarr
+from intake_tcga.normalization import normalize
 
 
 @pytest.fixture
@@ -156,6 +157,33 @@ def test_h5ad_is_written_block_by_block(tmp_path):
         patch.setattr(h5ad, "write_dense", watched)
         write_h5ad(xr.Dataset({"x": (("sample", "feature"), values)}), tmp_path / "x.h5ad", sparse=False)
     assert seen == [(5, number) for number in range(1, 9)]
+
+
+@pytest.mark.parametrize("name", ["x.h5ad", "x.parquet", "x.csv"])
+def test_factors_of_all_samples_are_computed_once(name, tmp_path, monkeypatch):
+    monkeypatch.setattr("intake_tcga.sample_blocks._KEPT", 0)
+    made = []
+
+    def block(block_info=None):
+        made.append(block_info[None]["chunk-location"][0])
+        return np.random.default_rng(made[-1]).poisson(9, (5, 30))
+
+    counts = da.map_blocks(block, chunks=((5,) * 12, (30,)), dtype=int, meta=np.empty((0, 0), int))
+    lazy = normalize(xr.Dataset({"counts": (("sample", "feature"), counts)}), "tmm")
+    expected = lazy["tmm"].values
+    made.clear()
+    path = (write_h5ad if name == "x.h5ad" else write_table)(lazy, tmp_path / name)
+    # tmm takes 5 passes, and its factors as columns 4; not so many for each block
+    assert len(made) == (9 if name == "x.h5ad" else 5) * 12
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+    if name == "x.h5ad":
+        with h5py.File(path) as file:
+            np.testing.assert_array_equal(file["X"], expected)
+    else:
+        frame = (
+            pd.read_parquet(path) if name == "x.parquet" else pd.read_csv(path, float_precision="round_trip")
+        )
+        np.testing.assert_array_equal(frame.drop(columns="sample"), expected)
 
 
 def test_nothing_is_left_when_writing_fails(tmp_path):
