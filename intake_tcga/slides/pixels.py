@@ -86,8 +86,9 @@ class ImageArray(BackendArray):  # type: ignore[misc,unused-ignore]
         rows, columns = _positions(key[0], self.shape[0]), _positions(key[1], self.shape[1])
         out = np.empty((len(rows), len(columns), 3), np.uint8)
         in_y, in_x = _by_tile(rows, _BLOCK), _by_tile(columns, _BLOCK)
+        view: _View | None = None
         for blocks_y, blocks_x in self._parts(sorted(in_y), sorted(in_x)):
-            view = _View(self._level, self._plan, blocks_y, blocks_x)
+            view = _View(self._level, self._plan, blocks_y, blocks_x, view)
             for y, x in itertools.product(blocks_y, blocks_x):
                 (dest_y, source_y), (dest_x, source_x) = in_y[y], in_x[x]
                 out[_index(dest_y, dest_x)] = view.block(y, x)[_index(source_y, source_x)]
@@ -96,7 +97,7 @@ class ImageArray(BackendArray):  # type: ignore[misc,unused-ignore]
     def _parts(self, in_y: list[int], in_x: list[int]) -> Iterator[tuple[list[int], list[int]]]:
         """Cut blocks that are wanted into rectangles for which a bounded number of the level's pixels is held."""
         side_x, side_y = (_BLOCK * scale for scale in _scales(self._plan))
-        across = max(1, math.floor(4 * math.sqrt(_BAND) / side_x))
+        across = max(1, math.floor(16 * math.sqrt(_BAND) / side_x))
         for some_x in _runs(in_x, across):
             down = max(1, math.floor(_BAND / (len(some_x) * side_x) / side_y))
             for some_y in _runs(in_y, down):
@@ -138,12 +139,28 @@ def read_pixels(level: TiledLevel, rows: Positions, columns: Positions) -> Pixel
 class _View:
     """The pixels of a level under a rectangle of an image's blocks, which are resized one by one."""
 
-    def __init__(self, level: TiledLevel, plan: Plan, blocks_y: list[int], blocks_x: list[int]) -> None:
+    def __init__(
+        self, level: TiledLevel, plan: Plan, blocks_y: list[int], blocks_x: list[int], above: _View | None
+    ) -> None:
         self._plan = plan
         self._size = level.size
         first, last = self._crop(blocks_y[0], blocks_x[0]), self._crop(blocks_y[-1], blocks_x[-1])
-        self._left, self._top = first[0], first[1]
-        self._pixels = read_pixels(level, np.arange(first[1], last[3]), np.arange(first[0], last[2]))
+        self._left, self._top, self._right = first[0], first[1], last[2]
+        # Down to the end of a row of tiles, so that the view below reads none of them again.
+        height = level.tile_size[1]
+        self._bottom = min(level.size[1], -(-last[3] // height) * height)
+        known = self._shared(above)
+        top = self._top if known is None else self._top + len(known)
+        pixels = read_pixels(level, np.arange(top, self._bottom), np.arange(self._left, self._right))
+        self._pixels = pixels if known is None else np.concatenate([known, pixels])
+
+    def _shared(self, above: _View | None) -> Pixels | None:
+        """Return the rows that the view above has read already."""
+        if above is None or (above._left, above._right) != (self._left, self._right):
+            return None
+        if not above._top <= self._top < above._bottom <= self._bottom:
+            return None
+        return above._pixels[self._top - above._top :]
 
     def block(self, row: int, column: int) -> Pixels:
         """Make one block of the image: antialiased (Lanczos), in uint8 throughout."""

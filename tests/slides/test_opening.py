@@ -26,6 +26,7 @@ from intake_tcga.errors import (
 from intake_tcga.slides import pixels
 from intake_tcga.slides.opening import open_slide
 from intake_tcga.slides.slide import Slide
+from intake_tcga.slides.tiff import TiffLevel
 
 SIZE = (2400, 1800)
 FACTORS = (1, 4, 16)
@@ -364,17 +365,24 @@ def test_a_token_reaches_the_server_and_nothing_else(gdc, slide, monkeypatch):
     assert copy["image"].values.any()
 
 
-def test_memory_does_not_grow_with_the_level(path, monkeypatch):
-    """At no time are more of the level's pixels held than one band, and tiles one by one."""
-    held = []
-    real = pixels.read_pixels
+def test_an_image_is_made_in_bands_that_read_each_tile_once(path, monkeypatch):
+    """At no time are more of the level's pixels held than a few bands, and no band reads what the one above has."""
+    held, tiles = [], []
+    real_pixels, real_tiles = pixels.read_pixels, TiffLevel.each_tile
 
     def noting(level, rows, columns):
         held.append(len(rows) * len(columns))
-        return real(level, rows, columns)
+        return real_pixels(level, rows, columns)
 
     monkeypatch.setattr(pixels, "read_pixels", noting)
-    monkeypatch.setattr(pixels, "_BAND", 2**18)
-    open_slide(path, mpp=0.5)["image"].values  # noqa: B018
-    assert max(held) < 4 * 2**18
-    assert sum(held) > SIZE[0] * SIZE[1]
+    monkeypatch.setattr(
+        TiffLevel, "each_tile", lambda level, cells, use: (tiles.extend(cells), real_tiles(level, cells, use))
+    )
+    expected = open_slide(path, mpp=0.5)["image"].values
+    assert len(held) == 1
+    tiles.clear(), held.clear()
+    monkeypatch.setattr(pixels, "_BAND", 2**19)
+    np.testing.assert_array_equal(open_slide(path, mpp=0.5)["image"].values, expected)
+    assert len(held) > 4
+    assert max(held) < 3 * 2**19
+    assert len(tiles) == len(set(tiles)) == 80
