@@ -253,8 +253,8 @@ def write_table(
     -------
     pathlib.Path
         The file. Its first column is named after the dimension of the lines and holds their names; the head names
-        the columns. Numbers are written with all their digits (pandas reads the last of them by
-        ``float_precision="round_trip"``); what is missing is empty (null in Parquet).
+        the columns. Numbers are written with all their digits (pandas before 4 reads the last
+        of them by ``float_precision="round_trip"``); what is missing is empty (null in Parquet).
         pandas reads it by ``read_csv(path, index_col=0)`` or ``read_parquet(path).set_index("sample")``.
 
     Raises

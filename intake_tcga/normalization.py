@@ -82,7 +82,9 @@ def normalize(
         samples. ``"cpm"``, ``"log_cpm"`` and ``"log_trimmed_mean"`` need one sample at a time, and so one pass. The
         others need all samples before the first is done: ``"quantile"`` reads the data twice,
         ``"median_of_ratios"`` three times, ``"tmm"`` five times, in passes that follow one another, so that memory
-        is bounded by the blocks, not by the data (data of up to 64 MiB are kept from one pass to the next instead).
+        is bounded by the blocks, not by the data (data of up to 256 MiB are kept from one pass to the next instead).
+        Each computation of the result starts anew: ``.load()`` or ``.persist()`` what is used more than once, and
+        what is remote before it is normalized, if it fits.
         Sums over samples depend on the blocks in their last bits.
 
     Raises

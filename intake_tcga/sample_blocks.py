@@ -14,7 +14,7 @@ import xarray as xr
 from intake_tcga.grouping import with_whole_rows
 
 _BLOCK = 32 * 2**20  # bytes that are worked on at once
-_KEPT = 64 * 2**20  # bytes that may stay in memory from one pass over dask blocks to the next
+_KEPT = 256 * 2**20  # bytes that may stay in memory from one pass over dask blocks to the next
 
 
 @dataclass(frozen=True, slots=True, eq=False)

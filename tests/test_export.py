@@ -159,6 +159,7 @@ def test_h5ad_is_written_block_by_block(tmp_path):
     assert seen == [(5, number) for number in range(1, 9)]
 
 
+@pytest.mark.filterwarnings("ignore:The .float_precision. argument")  # the default of pandas 4
 @pytest.mark.parametrize("name", ["x.h5ad", "x.parquet", "x.csv"])
 def test_factors_of_all_samples_are_computed_once(name, tmp_path, monkeypatch):
     monkeypatch.setattr("intake_tcga.sample_blocks._KEPT", 0)
@@ -244,6 +245,7 @@ def test_zarr_chunks_are_long_along_what_is_read_together(tmp_path):
 # -- tables -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:The .float_precision. argument")  # the default of pandas 4
 @pytest.mark.parametrize("ending", [".tsv", ".csv", ".tsv.gz", ".csv.gz", ".parquet"])
 @pytest.mark.parametrize("prepare", [lambda ds: ds, lazily], ids=["in memory", "lazily"])
 @pytest.mark.parametrize("rows", ["sample", "feature"])
