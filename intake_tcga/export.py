@@ -1,13 +1,10 @@
-"""Expression data for other tools: AnnData and h5ad, Zarr, Parquet, TSV and CSV; streamed, samples at a time."""
+"""Expression data for other tools: AnnData objects, h5ad files and Zarr stores here, tables in ``table_files``."""
 
 from __future__ import annotations
 
 import itertools
 import os
-import secrets
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,11 +17,14 @@ from intake_tcga.columns import columns_along, names_along, plain_attributes, pl
 from intake_tcga.errors import MissingDependencyError, OptionError
 from intake_tcga.matrices import Matrix, find_matrix
 from intake_tcga.sample_blocks import lazy_rows
+from intake_tcga.streaming import blocks_of, replaced
+from intake_tcga.table_files import write_table
 
 if TYPE_CHECKING:
     import anndata as ad
 
-_BLOCK = 64 * 2**20  # bytes of a matrix in memory at once, where what was given has no blocks of its own
+__all__ = ["to_anndata", "write_h5ad", "write_table", "write_zarr"]
+
 _GENE_CHUNK = 2**20  # bytes of one chunk of a Zarr store for reading by features
 
 
@@ -144,13 +144,13 @@ def write_h5ad(
                 parent, key = (file, "X") if name == matrix.name else (file["layers"], str(name))
                 variable = _rows(matrix, name)
                 n, width = variable.shape
-                with _blocks(variable, part) as blocks:
+                with blocks_of(variable, part) as blocks:
                     first = next(blocks, np.zeros((0, width), variable.dtype))
                     smaller = _smaller_sparse(first) if sparse is None else sparse
                     writer = h5ad.write_sparse if smaller else h5ad.write_dense
                     writer(parent, key, itertools.chain([first], blocks), (n, width), variable.dtype)
 
-    return _replaced(path, write)
+    return replaced(path, write)
 
 
 def write_zarr(
@@ -222,93 +222,7 @@ def write_zarr(
     def write(part: Path) -> None:
         plain.to_zarr(part, mode="w", encoding=encoding, consolidated=False)
 
-    return _replaced(path, write)
-
-
-def write_table(
-    ds: xr.Dataset | xr.DataArray,
-    path: str | os.PathLike[str],
-    *,
-    variable: Hashable | None = None,
-    rows: Literal["feature", "sample"] = "sample",
-    coords: Sequence[str] = (),
-) -> Path:
-    """Write the matrix as Parquet, TSV or CSV, as the path's ending says, for tools that read tables.
-
-    Parameters
-    ----------
-    ds : xarray.Dataset or xarray.DataArray
-        With one matrix of samples × features.
-    path : str or path
-        Ends in ``.parquet``, ``.tsv``, ``.csv``, ``.tsv.gz`` or ``.csv.gz``; one that exists is replaced, once the
-        new one is complete.
-    variable : str, optional
-        Which variable, where there are several such.
-    rows : {"sample", "feature"}
-        What a line is. ``"feature"`` is what DESeq2 and edgeR read, and needs the matrix in memory.
-    coords : sequence of str
-        Coordinates of the lines to write as columns before the values, such as ``group`` or ``symbol``.
-
-    Returns
-    -------
-    pathlib.Path
-        The file. Its first column is named after the dimension of the lines and holds their names; the head names
-        the columns. Numbers are written with all their digits (pandas before 4 reads the last
-        of them by ``float_precision="round_trip"``); what is missing is empty (null in Parquet).
-        pandas reads it by ``read_csv(path, index_col=0)`` or ``read_parquet(path).set_index("sample")``.
-
-    Raises
-    ------
-    OptionError
-        When the ending is none of these, there is no such variable or several, a coordinate is not along the
-        lines, or two columns would have the same name.
-    MissingDependencyError
-        When pyarrow is not installed and the path ends in ``.parquet``.
-
-    Examples
-    --------
-    >>> ds = xr.Dataset({"counts": (("sample", "feature"), [[1, 0], [0, 2]])}, {"feature": ["TP53", "MYC"]})
-    >>> print(write_table(ds, "counts.csv").read_text())
-    sample,TP53,MYC
-    0,1,0
-    1,0,2
-    <BLANKLINE>
-    """
-    ending = "".join(Path(path).suffixes[-2:] if Path(path).suffix == ".gz" else Path(path).suffixes[-1:])
-    if ending not in {".parquet", ".tsv", ".csv", ".tsv.gz", ".csv.gz"}:
-        raise OptionError(
-            f"{Path(path).name} does not end in .parquet, .tsv, .csv, .tsv.gz or .csv.gz; rename it so."
-        )
-    if rows not in {"sample", "feature"}:
-        raise OptionError(f"rows={rows!r} is not one of sample, feature.")
-    matrix = find_matrix(ds, variable)
-    line, across = (matrix.sample, matrix.feature) if rows == "sample" else (matrix.feature, matrix.sample)
-    known = [
-        str(name) for name in matrix.dataset.coords if matrix.dataset[name].dims == (line,) and name != line
-    ]
-    if unknown := [name for name in coords if name not in known]:
-        raise OptionError(
-            f"coords={unknown[0]!r} is not a coordinate along {line}; those there are: {', '.join(known) or 'none'}."
-        )
-    columns = columns_along(matrix.dataset.drop_vars(set(known) - set(coords)), line)
-    before = {str(line): names_along(matrix.dataset, line)} | {name: columns[name] for name in coords}
-    head = [*before, *names_along(matrix.dataset, across).tolist()]
-    if len(set(head)) < len(head):
-        twice = next(name for position, name in enumerate(head) if name in head[:position])
-        raise OptionError(
-            f"Two columns would be named {twice!r}; make names unique, e.g. with aggregate_genes."
-        )
-    values = _rows(matrix, matrix.name)
-    separator = "\t" if ".tsv" in ending else ","
-
-    def write(part: Path) -> None:
-        with _blocks(values, part) if rows == "sample" else nullcontext(_turned(values)) as blocks:
-            if ending == ".parquet":
-                _write_parquet(part, head, before, blocks, values.dtype)
-            else:
-                _write_text(part, head, before, blocks, separator, ending)
-
-    return _replaced(path, write)
+    return replaced(path, write)
 
 
 # -- the matrices -----------------------------------------------------------------------------------------------------
@@ -337,62 +251,6 @@ def _matrices(matrix: Matrix, layers: Sequence[Hashable] | None) -> list[Hashabl
 
 def _rows(matrix: Matrix, name: Hashable) -> xr.Variable:
     return matrix.dataset[name].variable.transpose(matrix.sample, matrix.feature)
-
-
-@contextmanager
-def _blocks(variable: xr.Variable, target: Path) -> Iterator[Iterator[npt.NDArray[Any]]]:
-    """Read whole samples in their order, a block at a time; over dask, its own blocks.
-
-    Where blocks share work, such as factors that need all samples, all are computed at once, in any order, and wait
-    in a file beside the target.
-    """
-    if variable.chunks is None:
-        yield _parts(variable)
-        return
-    import dask.array as da
-
-    values = lazy_rows(variable)
-    if not _share_work(values):
-        yield (np.asarray(values.blocks[number].compute()) for number in range(values.numblocks[0]))
-        return
-    spool = _Spool(target.with_name(f"{target.name}.npy"))
-    try:
-        np.lib.format.open_memmap(spool.path, "w+", values.dtype, values.shape).flush()
-        da.store([values], [spool], lock=False)  # type: ignore[list-item,unused-ignore]
-        yield _parts(xr.Variable(variable.dims, np.load(spool.path, mmap_mode="r")))
-    finally:
-        spool.path.unlink(missing_ok=True)
-
-
-def _parts(variable: xr.Variable) -> Iterator[npt.NDArray[Any]]:
-    length = max(1, _BLOCK // max(1, variable.dtype.itemsize * variable.shape[1]))
-    for start in range(0, variable.shape[0], length):
-        yield np.asarray(variable[start : start + length].values)
-
-
-def _turned(variable: xr.Variable) -> Iterator[npt.NDArray[Any]]:
-    """Read all samples and give the features, in one block."""
-    yield np.asarray(variable.values).T
-
-
-def _share_work(values: Any) -> bool:
-    """Tell whether computing dask blocks one by one would do much more than computing them together."""
-    if values.numblocks[0] < 2 or not values.size:
-        return False
-    from dask.base import optimize
-
-    alone, together = (len(optimize(part)[0].__dask_graph__()) for part in (values.blocks[0], values))  # type: ignore[no-untyped-call]
-    return bool(alone * values.numblocks[0] > 2 * together)
-
-
-@dataclass(frozen=True, slots=True)
-class _Spool:
-    """An array in a file, which any process may write parts of."""
-
-    path: Path
-
-    def __setitem__(self, part: Any, values: npt.NDArray[Any]) -> None:
-        np.load(self.path, mmap_mode="r+")[part] = values
 
 
 def _smaller_sparse(values: npt.NDArray[Any]) -> bool:
@@ -441,71 +299,3 @@ def _filled(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     column = plain_column(np.ravel(values))
     column[:] = ["" if text is None else text for text in column.tolist()]
     return column.reshape(np.shape(values))
-
-
-# -- files ------------------------------------------------------------------------------------------------------------
-
-
-def _replaced(path: str | os.PathLike[str], write: Callable[[Path], None]) -> Path:
-    """Write beside the path and move there what is complete, so that nobody sees a part."""
-    import shutil
-
-    target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        write(part)
-        part.replace(target)
-    except BaseException:
-        with suppress(OSError):
-            shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
-        raise
-    return target
-
-
-def _write_text(
-    path: Path,
-    head: list[str],
-    before: dict[str, npt.NDArray[Any]],
-    blocks: Iterator[npt.NDArray[Any]],
-    separator: str,
-    ending: str,
-) -> None:
-    import pandas as pd
-
-    compression: Literal["gzip"] | None = "gzip" if ending.endswith(".gz") else None
-    start = 0
-    pd.DataFrame(columns=pd.Index(head)).to_csv(path, sep=separator, index=False, compression=compression)
-    for block in blocks:
-        lines = slice(start, start + len(block))
-        start += len(block)
-        frame = pd.DataFrame({name: column[lines] for name, column in before.items()})
-        frame = pd.concat([frame, pd.DataFrame(block, columns=pd.Index(head[len(before) :]))], axis=1)
-        # Members of a gzip file may follow one another: readers see one text.
-        frame.to_csv(path, sep=separator, index=False, header=False, mode="a", compression=compression)
-
-
-def _write_parquet(
-    path: Path,
-    head: list[str],
-    before: dict[str, npt.NDArray[Any]],
-    blocks: Iterator[npt.NDArray[Any]],
-    dtype: np.dtype[Any],
-) -> None:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError as error:
-        raise MissingDependencyError(
-            "Parquet files need pyarrow; install it with: pip install 'intake-tcga[archs4]'"
-        ) from error
-    known = {name: pa.array(column, from_pandas=True) for name, column in before.items()}
-    fields = [pa.field(name, column.type) for name, column in known.items()]
-    fields += [pa.field(name, pa.from_numpy_dtype(dtype)) for name in head[len(before) :]]
-    schema = pa.schema(fields)
-    start = 0
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for block in blocks:
-            arrays = [column.slice(start, len(block)) for column in known.values()]
-            arrays += [pa.array(column, from_pandas=True) for column in np.ascontiguousarray(block.T)]
-            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
-            start += len(block)

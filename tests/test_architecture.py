@@ -65,6 +65,8 @@ TOOLS = {
     "h5ad",
     "normalization",
     "plots",
+    "streaming",
+    "table_files",
     "trimmed_means",
 }
 ROOF = {"cli", "drivers", "engine", "readers"}

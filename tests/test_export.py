@@ -11,8 +11,9 @@ import xarray as xr
 
 from intake_tcga.cohorts.access import open_sample
 from intake_tcga.errors import MissingDependencyError, OptionError
-from intake_tcga.export import to_anndata, write_h5ad, write_table, write_zarr
+from intake_tcga.export import to_anndata, write_h5ad, write_zarr
 from intake_tcga.normalization import normalize
+from intake_tcga.table_files import write_table
 
 
 @pytest.fixture
