@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import numpy as np
@@ -25,6 +27,7 @@ Positions = npt.NDArray[np.intp]
 Cell = tuple[int, int]
 """Row and column of a tile in its level's grid."""
 
+THREADS = min(8, os.cpu_count() or 1)
 _CHUNK = 12 * 2**20  # bytes that one dask chunk should hold, roughly
 _BAND = 16 * 2**20  # pixels of a level that are held at once while an image is made of it
 _BLOCK = 128  # pixels: an image is made in squares of a fixed grid, the same whichever of them are asked for
@@ -87,11 +90,16 @@ class ImageArray(BackendArray):  # type: ignore[misc,unused-ignore]
         out = np.empty((len(rows), len(columns), 3), np.uint8)
         in_y, in_x = _by_tile(rows, _BLOCK), _by_tile(columns, _BLOCK)
         view: _View | None = None
-        for blocks_y, blocks_x in self._parts(sorted(in_y), sorted(in_x)):
-            view = _View(self._level, self._plan, blocks_y, blocks_x, view)
-            for y, x in itertools.product(blocks_y, blocks_x):
-                (dest_y, source_y), (dest_x, source_x) = in_y[y], in_x[x]
-                out[_index(dest_y, dest_x)] = view.block(y, x)[_index(source_y, source_x)]
+        with ThreadPoolExecutor(THREADS, "intake-tcga-blocks") as pool:
+            for blocks_y, blocks_x in self._parts(sorted(in_y), sorted(in_x)):
+                view = made_of = _View(self._level, self._plan, blocks_y, blocks_x, view)
+
+                def work(block: Cell, made_of: _View = made_of) -> None:
+                    (dest_y, source_y), (dest_x, source_x) = in_y[block[0]], in_x[block[1]]
+                    out[_index(dest_y, dest_x)] = made_of.block(*block)[_index(source_y, source_x)]
+
+                for _ in pool.map(work, itertools.product(blocks_y, blocks_x)):
+                    pass
         return _squeezed(out, key)
 
     def _parts(self, in_y: list[int], in_x: list[int]) -> Iterator[tuple[list[int], list[int]]]:

@@ -5,7 +5,6 @@ What a page says is judged once, when the file is opened; what comes out are pla
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +16,7 @@ import numpy.typing as npt
 from intake_tcga.errors import FileFormatError
 from intake_tcga.slides.directories import Directory, Field, Tiff
 from intake_tcga.slides.header import Header, associated_name, mpp_of_tags
-from intake_tcga.slides.pixels import Cell, Pixels, load_pillow, read_pixels
+from intake_tcga.slides.pixels import THREADS, Cell, Pixels, load_pillow, read_pixels
 from intake_tcga.slides.pyramid import Pyramid
 from intake_tcga.slides.scale import Pair
 from intake_tcga.slides.tile_codecs import RGB, Codec
@@ -28,7 +27,6 @@ _GAP = 64 * 1024  # bytes between two tiles that are read along
 _REQUEST = 4 * 2**20  # bytes of one request
 _AT_ONCE = 16 * 2**20  # bytes of tiles, as they are in the file, held while they are decoded
 _KEPT_INDEX = 256 * 1024  # bytes of a level's table of tiles that are read as a whole, and kept
-_THREADS = min(8, os.cpu_count() or 1)
 _WHITE = 255
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -108,7 +106,7 @@ class TiffLevel:
         order = np.flatnonzero(filled)
         order = order[np.argsort(offsets[order], kind="stable")]
         tables = self._jpeg_tables() if len(order) else None
-        with ThreadPoolExecutor(_THREADS, "intake-tcga-tiles") as pool:
+        with ThreadPoolExecutor(THREADS, "intake-tcga-tiles") as pool:
             for batch in _batches(order, lengths):
                 wanted = [(int(offsets[at]), int(lengths[at])) for at in batch]
                 blobs = self.ranges.read(wanted, gap=_GAP, largest=_REQUEST)

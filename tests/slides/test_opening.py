@@ -386,3 +386,23 @@ def test_an_image_is_made_in_bands_that_read_each_tile_once(path, monkeypatch):
     assert len(held) > 4
     assert max(held) < 3 * 2**19
     assert len(tiles) == len(set(tiles)) == 80
+
+
+def test_a_large_slide_takes_few_requests_and_little(tmp_path, cache_dir):
+    """Its finest levels are holes: what they would have is never asked for, nor the lists of their tiles."""
+    path = tmp_path / "large.svs"
+    write_slide(
+        path, width=109_560, height=89_640, factors=(1, 4, 32, 64), holes={0, 1, 2}, bigtiff=True, quality=60
+    )
+    with GdcServer([gdc_slide(1, body=path)]) as gdc:
+        slide = slide_of(gdc.files[0])
+        gdc.forget()
+        ds = open_slide(slide, mpp=30.0, endpoint=gdc.endpoint)
+        assert ds["image"].values.shape == (747, 913, 3)
+        assert ds.attrs["level"] == 3
+        assert len(gdc.requests) <= 12
+        assert gdc.sent < 2_000_000
+        gdc.forget()
+        tree = open_slide(slide, endpoint=gdc.endpoint)
+        assert (tree["scale0"]["image"][50_000:50_100, 60_000:60_100].values == 255).all()
+        assert gdc.sent < 500_000
