@@ -1,28 +1,17 @@
-"""What is read: manifests, cohorts of manifests, and cohort files; shown and saved without credentials."""
+"""What is read, of any kind: shown and saved without credentials, and recommended before the general types."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from intake.readers.datatypes import HDF5, BaseData, JSONFile
 from intake.readers.entry import DataDescription
 from intake.readers.user_parameters import set_values
 
 from intake_tcga.errors import OptionError
 
-if TYPE_CHECKING:
-    from intake_tcga.cohorts.collection import CohortCollection
-
-COLLECTION_OPTIONS = (
-    "modality",
-    "version",
-    "offline",
-    "allow_other_hosts",
-    "cache_storage",
-    "verify",
-    "progress",
-)
+_PLACES = ("url", "endpoint", "manifest")
+"""Arguments that may be URLs, with credentials in them."""
 
 
 class _Foremost(type):
@@ -36,7 +25,7 @@ class _Foremost(type):
         return 0
 
 
-class _Data(metaclass=_Foremost):
+class Data(metaclass=_Foremost):
     """What our data types share: they can be shown and saved, and their credentials cannot.
 
     Reprs, tokens and catalog entries are made of :meth:`shown`, the arguments without credentials. An entry made
@@ -106,150 +95,29 @@ class _Data(metaclass=_Foremost):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.shown().items())})"
 
 
-class _OfManifest(_Data):
-    """What is known of a manifest's place; see :class:`CohortManifest`."""
+class OfCollection(Data):
+    """Data that a collection of a room reaches: made at first use, of the arguments that are its options."""
 
-    _made: CohortCollection | None = None
+    options: ClassVar[tuple[str, ...]]
+    """Arguments that the collection takes under the same names."""
+
+    _made: Any = None
 
     @property
-    def collection(self) -> CohortCollection:
-        """The cohorts of the manifest; made at first use, and the manifest is read at its first use."""
+    def collection(self) -> Any:
+        """How the data are reached, as every other way to them does."""
         if self._made is None:
-            from intake_tcga.cohorts.collection import CohortCollection
-
-            options = {name: value for name, value in self._given.items() if name in COLLECTION_OPTIONS}
-            self._made = CohortCollection(
-                urlpath=self.url, storage_options=_filled_in(self.storage_options or {}), **options
-            )
+            options = {name: value for name, value in self._given.items() if name in self.options}
+            self._made = self._make_collection(options)
         return self._made
 
+    def within(self, collection: Any) -> Any:
+        """Take a collection that knows already what would else be asked for; returns this same data."""
+        self._made = collection
+        return self
 
-class CohortManifest(_OfManifest, JSONFile):  # type: ignore[misc]
-    """A manifest of cohorts, wherever fsspec finds it.
-
-    ``intake.recommend(url)`` names this type first for a manifest, by its content, or by a file name like
-    ``manifest.json`` where the content is not read. Two data types are equal when all that may be shown of them
-    is.
-
-    Parameters
-    ----------
-    url : str
-        ``mirna``, ``rnaseq``, or the URL of a manifest.
-    storage_options : dict, optional
-        Options of fsspec, for the URL's protocol or keyed by protocol. A value like ``"{env(TOKEN)}"`` or
-        ``"Bearer {env(TOKEN)}"`` is read from the environment, and is saved as it is; credentials written out
-        are used, and neither shown nor saved.
-    metadata : dict, optional
-        Anything to keep with it.
-    **options
-        ``modality``, ``version``, ``offline``, ``allow_other_hosts``, ``cache_storage``, ``verify``,
-        ``progress``, as in :class:`~intake_tcga.cohorts.collection.CohortCollection`.
-
-    Examples
-    --------
-    >>> import intake
-    >>> intake.recommend(sample_manifest)[0].__name__
-    'CohortManifest'
-    >>> list(CohortManifest(sample_manifest, offline=True).to_reader())
-    ['PRAD']
-    """
-
-    fields = ("url", "storage_options", *COLLECTION_OPTIONS)
-    structure: ClassVar[set[str]] = {"catalog"}
-    mimetypes = ""  # not JSONFile's: not every JSON document is a manifest
-    filepattern = r"^.*manifest[^/]*\.json$"  # from the start: intake prefers what matches earliest
-    magic: ClassVar[set[Any]] = {(None, rb'"dataset_name"\s*:')}
-
-    def __init__(
-        self,
-        url: str = "mirna",
-        storage_options: Mapping[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **options: Any,
-    ) -> None:
-        self._take(metadata, options, url=url, storage_options=storage_options)
-
-
-class ManifestCohort(_OfManifest, BaseData):  # type: ignore[misc]
-    """One cohort of a manifest.
-
-    Parameters
-    ----------
-    cohort : str
-        Full name, or code where only one cohort has it.
-    url, storage_options, metadata, **options
-        Of the manifest, as in :class:`CohortManifest`.
-
-    Examples
-    --------
-    >>> ManifestCohort("PRAD", "https://me:secret@host/manifest.json").to_reader()
-    <CohortReader: PRAD of https://host/manifest.json>
-    """
-
-    fields = ("cohort", "url", "storage_options", *COLLECTION_OPTIONS)
-    structure: ClassVar[set[str]] = {"array"}
-
-    def __init__(
-        self,
-        cohort: str,
-        url: str | None = None,
-        storage_options: Mapping[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **options: Any,
-    ) -> None:
-        self._take(metadata, options, cohort=cohort, url=url, storage_options=storage_options)
-
-    @property
-    def cohort(self) -> str:
-        """The cohort's name, as it was given."""
-        return str(self._given["cohort"])
-
-
-class CohortFile(_Data, HDF5):  # type: ignore[misc]
-    """A cohort's file, local or remote.
-
-    ``intake.recommend(url)`` names this type first for such a file, by its content, or by where it is: among the
-    published releases or in a cache's ``tcga`` folder.
-
-    Parameters
-    ----------
-    url : str
-        Path or URL; chains such as ``filecache::https://…`` are honoured.
-    storage_options : dict, optional
-        Options of fsspec; credentials as in :class:`CohortManifest`.
-    metadata : dict, optional
-        Anything to keep with it.
-    """
-
-    fields = ("url", "storage_options")
-    path = ""  # what HDF5's own readers look for: the whole file
-    structure: ClassVar[set[str]] = {"array", "hierarchy"}
-    mimetypes = ""
-    filepattern = r"^.*(/syng-bts/releases/download/|/tcga/(mirna|rnaseq)/)[^/]+/(.*/)?[^/]+\.h5$"
-    magic: ClassVar[set[Any]] = {(None, rb"clinical_variable\0")}  # an attribute's name, as HDF5 writes it
-
-    def __init__(
-        self,
-        url: str,
-        storage_options: Mapping[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        self._take(metadata, {}, url=url, storage_options=storage_options)
-
-    def local_path(self) -> str:
-        """Return the path of the file on this machine; a remote one is fetched into the cache."""
-        from fsspec import open_local
-        from fsspec.core import split_protocol
-
-        from intake_tcga.transfer import is_local
-
-        options = _filled_in(self.storage_options or {})
-        if "::" in self.url or is_local(self.url):
-            return str(open_local(self.url, **options))
-        protocol = split_protocol(self.url)[0]
-        return str(
-            open_local(f"tcgacache::{self.url}", **(options if protocol in options else {protocol: options}))
-        )
+    def _make_collection(self, options: dict[str, Any]) -> Any:
+        raise NotImplementedError
 
 
 class _DataEntry(DataDescription):  # type: ignore[misc]
@@ -267,7 +135,7 @@ class _DataEntry(DataDescription):  # type: ignore[misc]
 def _presentable(value: Any, name: str) -> Any:
     from intake_tcga.remote import redact, without_credentials
 
-    if name == "url":
+    if name in _PLACES:
         return redact(str(value))
     if name == "storage_options":
         return without_credentials(value)
@@ -287,12 +155,12 @@ def without_templates(value: Any) -> Any:
     return value
 
 
-def _filled_in(value: Any) -> Any:
+def filled_in(value: Any) -> Any:
     """Read ``{env(X)}`` from the environment, as intake does in catalogs."""
     from intake_tcga.remote import TEMPLATE
 
     if isinstance(value, Mapping):
-        return {name: _filled_in(item) for name, item in value.items()}
+        return {name: filled_in(item) for name, item in value.items()}
     if isinstance(value, str) and TEMPLATE.fullmatch(value):
         return set_values({}, {"value": value})["value"]
     return value
@@ -304,6 +172,16 @@ def shown_place(data: Any) -> str:
     return shown
 
 
+def changed_options(collection: Any, default: Any, names: Iterable[str]) -> dict[str, Any]:
+    """Return those options of a collection that are not as in one made with none."""
+    values = {name: getattr(collection, name) for name in names}
+    return {name: value for name, value in values.items() if value != getattr(default, name)}
+
+
 def no_option(reader: str, name: str, known: Iterable[str]) -> str:
     """Return the sentence about an option that does not exist."""
-    return f"{reader} has no option {name!r}; it has {', '.join(known)}."
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, known := tuple(known), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "."
+    return f"{reader} has no option {name!r}{hint} There are: {', '.join(known)}."

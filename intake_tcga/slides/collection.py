@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
 Access = Literal["open", "controlled", "any"]
 
-_MOST_ASKED_BY_NAME = 1000  # of a manifest; more cost less as part of the whole listing
-
 
 @dataclass(frozen=True, repr=False)
 class SlideCollection:
@@ -230,14 +228,16 @@ class SlideCollection:
         return replace(self, chosen=slides, manifest=None)
 
     def only(self, file_names: Sequence[str]) -> SlideCollection:
-        """Return the slides of these files, in this order.
+        """Return the slides of these files, in this order; where none are listed yet, no others are asked for.
 
         Raises
         ------
         NameNotFoundError
             One is not in this collection.
         """
-        return self._with(tuple(self[name] for name in file_names))
+        if self.is_listed:
+            return self._with(tuple(self[name] for name in file_names))
+        return self._with(names.find_slides(file_names, self.address, self.cache))
 
     # -- manifests ----------------------------------------------------------------------------------------------------
 
@@ -300,6 +300,10 @@ class SlideCollection:
         """
         return names.find(name, self._names, "this collection")
 
+    def find(self, name: str) -> Slide:
+        """Return a slide as ``[name]`` does; where none are listed yet, it is asked for alone, which costs less."""
+        return self[name] if self.is_listed else names.find_slide(name, self.address, self.cache)
+
     def open(self, name: str, **view: Any) -> xr.DataTree | xr.Dataset:
         """Open a slide lazily: its pyramid, one level, or an image of exactly the µm/px that is asked for.
 
@@ -339,12 +343,7 @@ class SlideCollection:
         return Path(local.url)
 
     def _named(self, name: str | os.PathLike[str]) -> Slide | str | os.PathLike[str]:
-        """Return a slide of this collection; where they are not listed yet, it is asked for alone, which costs less."""
-        if looks_like_a_place(name):
-            return name
-        if self.is_loaded or self.manifest is not None:
-            return self[str(name)]
-        return names.find_slide(str(name), self.address, self.cache)
+        return name if looks_like_a_place(name) else self.find(str(name))
 
     @property
     def reached(self) -> dict[str, Any]:
@@ -430,6 +429,15 @@ class SlideCollection:
         """Return the first slides as a table for a terminal."""
         return text(self.slides, width=width)
 
+    def names(self) -> list[str]:
+        """List the slides by barcode, by file name where several have one barcode."""
+        return names.listed(self.slides)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether it is known which slides these are, if not all that the GDC says of them."""
+        return self.is_loaded or self.manifest is not None
+
     @property
     def is_loaded(self) -> bool:
         """Whether the slides are known already, so that nothing need be asked of the GDC."""
@@ -475,7 +483,7 @@ def _checked_per(per: object) -> tuple[str, int]:
 
 def _named_in(lines: Sequence[Slide]) -> Filters | None:
     """Return the filter for the slides that a manifest may mean; None where the whole listing costs less."""
-    if len(lines) > _MOST_ASKED_BY_NAME:
+    if len(lines) > names.MOST_ASKED_BY_NAME:
         return None
     return either(
         is_in("file_id", *(line.file_id for line in lines)),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from intake_tcga.errors import AmbiguousNameError, NameNotFoundError
 from intake_tcga.slides.listing import load_listing
-from intake_tcga.slides.query import is_in
+from intake_tcga.slides.query import Filters, either, is_in
 from intake_tcga.slides.slide import Slide
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 Index = Mapping[str, tuple[Slide, ...]]
 """The slides that each name may mean, by its lower-case text."""
 
+MOST_ASKED_BY_NAME = 1000
+"""Of more slides than these, the whole listing costs less than asking for each."""
+
 _MOST_SHOWN = 10
+_CASE = re.compile(r"TCGA-\w{2}-\w{4}", re.IGNORECASE)
 
 
 def index(slides: Iterable[Slide]) -> Index:
@@ -28,6 +33,12 @@ def index(slides: Iterable[Slide]) -> Index:
         for name in {slide.barcode.lower(), slide.file_name.lower(), slide.file_id}:
             found[name] = (*found.get(name, ()), slide)
     return found
+
+
+def listed(slides: Sequence[Slide]) -> list[str]:
+    """Name each slide by its barcode, by its file name where several have one barcode."""
+    times = Counter(slide.barcode for slide in slides)
+    return [slide.barcode if times[slide.barcode] == 1 else slide.file_name for slide in slides]
 
 
 def find(name: str, names: Index, place: str) -> Slide:
@@ -78,10 +89,28 @@ def find_slide(name: str, endpoint: str, cache: VerifiedFileCache) -> Slide:
     ManifestError, IntegrityError, OfflineError, TransferError
         As for :func:`~intake_tcga.slides.listing.load_listing`.
     """
-    case = re.match(r"TCGA-\w{2}-\w{4}", name.strip(), re.IGNORECASE)
-    only = is_in("cases.submitter_id", case[0].upper()) if case else is_in("file_id", name.strip().lower())
-    listing = load_listing(endpoint, cache, only=only)
-    return find(name, index(listing.slides), f"TCGA's slides at the GDC ({listing.release})")
+    (slide,) = find_slides([name], endpoint, cache)
+    return slide
+
+
+def find_slides(wanted: Sequence[str], endpoint: str, cache: VerifiedFileCache) -> tuple[Slide, ...]:
+    """Return the slides of TCGA that some names mean, in their order; as :func:`find_slide` for each."""
+    listing = load_listing(endpoint, cache, only=_asked_for(wanted))
+    known, place = index(listing.slides), f"TCGA's slides at the GDC ({listing.release})"
+    return tuple(find(name, known, place) for name in wanted)
+
+
+def _asked_for(wanted: Sequence[str]) -> Filters | None:
+    """Return the filter for the slides that some names may mean; None where the whole listing costs less."""
+    if len(wanted) > MOST_ASKED_BY_NAME:
+        return None
+    plain = [name.strip() for name in wanted]
+    cases = {case[0].upper() for name in plain if (case := _CASE.match(name))}
+    others = [name for name in plain if not _CASE.match(name)]
+    parts = [is_in("cases.submitter_id", *sorted(cases))] if cases else []
+    if others:
+        parts += [is_in("file_id", *map(str.lower, others)), is_in("file_name", *others)]
+    return either(*parts)
 
 
 def _nearest(text: str, names: Index) -> str:

@@ -40,6 +40,12 @@ def describe(slide: Slide) -> dict[str, Any]:
     return {name: getattr(slide, name) for name in COLUMNS}
 
 
+def one_line(slide: Slide) -> str:
+    """Return what a slide is, in a line for catalogs."""
+    known = ", ".join(filter(None, (slide.project, slide.kind, slide.sample_type)))
+    return f"Whole-slide image: {known}" if known else "Whole-slide image"
+
+
 def slide_table(slides: Iterable[Slide]) -> pd.DataFrame:
     """Return one row a slide: texts (None where nothing is known), and ``size`` in bytes as int64."""
     import pandas as pd

@@ -70,6 +70,11 @@ class Token:
         """Whether anything says that there is a token; its text is not looked at."""
         return self._place is not None
 
+    @property
+    def file(self) -> str | None:
+        """The file that was named for it, which may be shown; None where none was."""
+        return self._file
+
     def headers(self, url: str, *, endpoint: str) -> Mapping[str, str]:
         """Return the headers that a request for a URL carries: the token, for the endpoint's own host alone.
 

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from intake.readers.entry import Catalog
 
-from intake_tcga.errors import IntakeTcgaError, NameNotFoundError
-from intake_tcga.readers.checked import CheckedReader
-from intake_tcga.readers.data import COLLECTION_OPTIONS, CohortManifest, ManifestCohort, shown_place
-from intake_tcga.readers.datasets import CohortReader
+from intake_tcga.readers.catalog_reader import CatalogReader, catalog_of
+from intake_tcga.readers.cohort_data import COLLECTION_OPTIONS, CohortManifest, ManifestCohort
+from intake_tcga.readers.cohort_readers import CohortReader
+from intake_tcga.readers.data import changed_options, shown_place
 
 if TYPE_CHECKING:
     from intake_tcga.cohorts.collection import CohortCollection
 
 
-class CohortCatalogReader(CheckedReader):
+class CohortCatalogReader(CatalogReader):
     """The cohorts of a manifest, as an intake V2 catalog.
 
     It is a mapping itself: ``list(reader)``, ``reader["BRCA"]``, ``reader.BRCA``. The manifest is read once, at
@@ -45,19 +45,6 @@ class CohortCatalogReader(CheckedReader):
 
     implements: ClassVar[set[type]] = {CohortManifest}
     data_type = CohortManifest
-    output_instance = "intake.readers.entry:Catalog"
-
-    def read(self, **changes: Any) -> Catalog:
-        """Return the catalog; always the same one, unless other arguments are given."""
-        if changes:
-            return self(**changes).read()
-        if "_catalog" not in vars(self):
-            self._catalog = self._read(self.data)
-        return self._catalog
-
-    def _read(self, data: CohortManifest) -> Catalog:
-        """Read the manifest and return its cohorts as a catalog."""
-        return to_v2(data.collection, storage_options=data.storage_options)
 
     def search(self, text: str | re.Pattern[str] | None = None, **facets: Any) -> Catalog:
         """Return the catalog of the cohorts that have a text in any field, and match every facet.
@@ -75,54 +62,19 @@ class CohortCatalogReader(CheckedReader):
             A facet does not exist; the message lists those that do.
         """
         found = {cohort.name for cohort in self.data.collection.search(text, **facets)}
-        names = [name for name in self.keys() if self.data.collection.cohort(name).name in found]
-        return to_v2(self.data.collection, names=names, storage_options=self.data.storage_options)
+        return self._made_of([name for name in self._names() if self._find(name) in found])
 
-    def keys(self) -> list[str]:
-        """List the cohorts: codes, and full names where a code is not unique."""
+    def _names(self) -> list[str]:
         return list(self.data.collection.names())
 
-    def __getitem__(self, item: str | int) -> Any:
-        """Return the reader of a cohort, by code or full name."""
-        # Counting up is how Python iterates over what has no __iter__. With one, intake would take this reader,
-        # wherever it meets it inside an entry or a pipeline, for a list, and make it anew of its items.
-        if isinstance(item, int):
-            return self.keys()[item]
-        return self.read()[self.data.collection.cohort(item).name]
+    def _find(self, name: str) -> str:
+        return str(self.data.collection.cohort(name).name)
 
-    def __contains__(self, item: object) -> bool:
-        try:
-            return isinstance(item, str) and bool(self.data.collection.cohort(item))
-        except NameNotFoundError:
-            return False
+    def _made_of(self, names: Iterable[str] | None) -> Catalog:
+        return to_v2(self.data.collection, names=names, storage_options=self.data.storage_options)
 
-    def __len__(self) -> int:
-        return len(self.keys())
-
-    def __bool__(self) -> bool:
-        return True  # without this, whether a reader is true would be asked of its manifest
-
-    def __getattr__(self, item: str) -> Any:
-        if item.startswith("_"):
-            raise AttributeError(item)
-        try:
-            return self[item]
-        except NameNotFoundError as error:
-            raise AttributeError(
-                f"A {type(self).__name__} has no attribute or cohort {item!r}: {error}"
-            ) from error
-
-    def __dir__(self) -> list[str]:
-        return sorted({*object.__dir__(self), *self._ipython_key_completions_()})
-
-    def _ipython_key_completions_(self) -> list[str]:
-        try:
-            return self.keys()
-        except IntakeTcgaError:  # completing a name must not fail where listing does
-            return []
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}: the cohorts of {shown_place(self.data)}>"
+    def _what(self) -> str:
+        return f"the cohorts of {shown_place(self.data)}"
 
 
 def to_v2(
@@ -172,16 +124,15 @@ def to_v2(
     place = _arguments(collection)
     if storage_options is not None:
         place["storage_options"] = storage_options
-    catalog = Catalog(metadata={"manifest": redact(manifest.url), "version": manifest.version})
+    readers, keys = {}, {}
     for name in collection.names() if names is None else names:
         cohort = collection.cohort(name)
-        data = ManifestCohort(cohort.name, **place)
-        data._made = collection
+        data = ManifestCohort(cohort.name, **place).within(collection)
         summary = f"{cohort.cancer_name}: {cohort.n_samples} samples × {cohort.n_features} features"
-        reader = CohortReader(data, metadata={"description": summary, **describe(cohort)}, **options)
-        catalog.add_entry(reader, name=cohort.name)
-        catalog.aliases[name] = cohort.name  # what intake lists
-    return catalog
+        readers[name] = CohortReader(data, metadata={"description": summary, **describe(cohort)}, **options)
+        keys[name] = cohort.name
+    metadata = {"manifest": redact(manifest.url), "version": manifest.version}
+    return catalog_of(readers, keys=keys, metadata=metadata)
 
 
 def _arguments(collection: CohortCollection) -> dict[str, Any]:
@@ -189,12 +140,10 @@ def _arguments(collection: CohortCollection) -> dict[str, Any]:
     from intake_tcga.cohorts.bundles import BUNDLES
     from intake_tcga.cohorts.collection import CohortCollection
 
-    default = CohortCollection()
     url = collection.manifest.url  # absolute, so that the catalog opens from any folder
     bundle = next((bundle.name for bundle in BUNDLES.values() if bundle.url == url), url)
-    options = {name: getattr(collection, name) for name in COLLECTION_OPTIONS}
     return {
         "url": bundle,
         "storage_options": collection.storage_options,
-        **{name: value for name, value in options.items() if value != getattr(default, name)},
+        **changed_options(collection, CohortCollection(), COLLECTION_OPTIONS),
     }
