@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 Task = TypeVar("Task")
 
 _GAP = 4 * 2**10  # bytes on disk between two ranges that are read along rather than skipped
-_LARGEST = 4 * 2**20  # of one request over a network: several at once are faster than a single long one
+_FETCHING = 6  # windows of a remote file in memory at a time, over all readers
+_LARGEST = 2 * 2**20  # of one request over a network: several at once are faster than a single long one
 
 
 class ByteSource(Protocol):
@@ -37,6 +38,10 @@ class ByteSource(Protocol):
 
     def pool(self) -> ThreadPoolExecutor:
         """Return the threads that read from it."""
+        ...
+
+    def inflating(self, do: Callable[[], None]) -> None:
+        """Do what inflates, where as many threads do that as there are cores; return when it is done."""
         ...
 
     def close(self) -> None:
@@ -87,6 +92,10 @@ class LocalBytes:
         """Return the threads for inflating: one a core."""
         return _threads("inflate", _cores())
 
+    def inflating(self, do: Callable[[], None]) -> None:
+        """Do it here: there is one thread a core."""
+        do()
+
     def close(self) -> None:
         """Close the descriptor."""
         os.close(self._descriptor)
@@ -101,7 +110,7 @@ class RemoteBytes:
         Reads its ranges.
     """
 
-    window = 16 * 2**20
+    window = 4 * 2**20
     gap = 32 * 2**10
 
     def __init__(self, file: RangedFile) -> None:
@@ -114,7 +123,11 @@ class RemoteBytes:
 
     def pool(self) -> ThreadPoolExecutor:
         """Return the threads that wait and inflate: so many windows are in memory at a time, over all readers."""
-        return _threads("fetch", 4)
+        return _threads("fetch", _FETCHING)
+
+    def inflating(self, do: Callable[[], None]) -> None:
+        """Do it in other threads: those that wait for the network are more, and each would keep memory for it."""
+        _threads("inflate", _cores()).submit(do).result()
 
     def close(self) -> None:
         """Do nothing: the file is its owner's."""
@@ -161,6 +174,11 @@ def _runs(ranges: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int, int, in
         yield first, len(ranges), begin, end
 
 
+def _cores() -> int:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, 16)
+
+
 _lock = threading.Lock()
 _pools: dict[str, ThreadPoolExecutor] = {}
 
@@ -171,11 +189,6 @@ def _threads(name: str, most: int) -> ThreadPoolExecutor:
         if name not in _pools:
             _pools[name] = ThreadPoolExecutor(most, thread_name_prefix=f"intake-tcga-{name}")
         return _pools[name]
-
-
-def _cores() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, 16)
 
 
 def _forget_pools() -> None:

@@ -86,7 +86,7 @@ def read(file: Hdf5File, requests: Iterable[Request]) -> None:
     Notes
     -----
     Memory beyond the targets stays bounded whatever the size of the request: a few chunks (or 256 KiB) a thread for a
-    local file, 64 MiB of stored bytes and a chunk a thread for a remote one.
+    local file, 24 MiB of stored bytes and a chunk a core for a remote one.
     """
     wanted = [request for request in requests if all(count(part) for part in request.source)]
     jobs = []
@@ -319,6 +319,10 @@ def _fill_window(file: Hdf5File, source: ByteSource, window: list[_Located]) -> 
         raise FileFormatError(
             f"{file.path} is damaged: {job.where(cell)}, or one after it, cannot be read ({error}). {file.remedy}"
         ) from error
+    source.inflating(partial(_decode_window, file, window, bodies))
+
+
+def _decode_window(file: Hdf5File, window: list[_Located], bodies: Sequence[bytes | memoryview]) -> None:
     for (job, cell, _, _, mask), body in zip(window, bodies, strict=True):
         try:
             chunk = job.decode(cell, body, mask)
