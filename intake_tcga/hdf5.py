@@ -268,10 +268,7 @@ class Hdf5File:
         """Read a whole dataset of strings as an object array of ``str`` of the same shape."""
         with self.opened() as file:
             did = h5py.h5d.open(file.id, array.path.encode())
-            if array.chunks is not None:
-                _heaps(file, self.path).check_attributes()
-            else:
-                _heaps(file, self.path).check_strings(did)
+            _heaps(file, self.path).check_strings(did)
             return read_text(did)
 
     def objects(self, array: ArrayInfo) -> npt.NDArray[np.object_]:

@@ -341,8 +341,7 @@ def _through_h5py(file: Hdf5File, path: str, length: int, rows: Rows | None) -> 
     import pyarrow as pa
 
     with file.opened() as h5:
-        heaps = StringHeaps(h5, file.path)
-        heaps.check_attributes() if h5[path].chunks else heaps.check_strings(h5[path].id)
+        StringHeaps(h5, file.path).check_strings(h5[path].id)
     for block in _blocks(file, path, length, rows, _ROWS_AT_ONCE):
         yield pa.array(decode_all([value or b"" for value in block.tolist()]), pa.string())
 

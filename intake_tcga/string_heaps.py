@@ -9,8 +9,12 @@ file, each is seen as it passes (:class:`GuardedFile`).
 from __future__ import annotations
 
 import io
+import math
 import os
 import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -61,15 +65,38 @@ class StringHeaps:
                 at = data.find(_SIGNATURE, at + 1)
 
     def check_strings(self, did: Any) -> None:
-        """Check the heaps that a dataset of variable-length strings refers to, if it is stored in one piece."""
-        offset = did.get_offset() if self._descriptor is not None else None
-        if self._descriptor is None or offset is None or did.get_type().get_size() != _ELEMENT.itemsize:
+        """Check the heaps that a dataset of variable-length strings refers to."""
+        if self._descriptor is None or not did.get_type().is_variable_str():
             return
-        stored = os.pread(self._descriptor, did.get_storage_size(), offset)
-        elements = np.frombuffer(stored[: len(stored) // 16 * 16], dtype=_ELEMENT)
-        for heap in np.unique(elements["heap"]).tolist():
-            if 0 < heap < self._end:
-                self._check(heap)
+        for stored in self._references(did):
+            elements = np.frombuffer(stored[: len(stored) // 16 * 16], dtype=_ELEMENT)
+            for heap in np.unique(elements["heap"]).tolist():
+                if 0 < heap < self._end:
+                    self._check(heap)
+
+    def _references(self, did: Any) -> Iterator[bytes]:
+        """Read the references to the strings as they are stored, as far as their filters are known."""
+        assert self._descriptor is not None
+        plist = did.get_create_plist()
+        if plist.get_layout() == h5py.h5d.CONTIGUOUS and did.get_offset() is not None:
+            yield os.pread(self._descriptor, did.get_storage_size(), did.get_offset())
+        if plist.get_layout() != h5py.h5d.CHUNKED:
+            return
+        filters = [plist.get_filter(i)[0] for i in range(plist.get_nfilters())]
+        size = math.prod(plist.get_chunk()) * _ELEMENT.itemsize
+        chunks: list[tuple[int, int, int]] = []
+        did.chunk_iter(lambda chunk: chunks.append((chunk.byte_offset, chunk.size, chunk.filter_mask)))
+        for offset, length, mask in chunks:
+            data = os.pread(self._descriptor, length, offset)
+            for position, code in reversed(list(enumerate(filters))):
+                if mask >> position & 1:
+                    continue
+                if code == h5py.h5z.FILTER_DEFLATE:
+                    with suppress(zlib.error):  # HDF5 will say so itself
+                        data = zlib.decompressobj().decompress(data, size)
+                elif code == h5py.h5z.FILTER_SHUFFLE and len(data) % _ELEMENT.itemsize == 0:
+                    data = np.frombuffer(data, dtype=np.uint8).reshape(_ELEMENT.itemsize, -1).T.tobytes()
+            yield data
 
     def _check(self, heap: int) -> None:
         """Walk one heap; HDF5 itself reports any fault but the one that makes it loop."""

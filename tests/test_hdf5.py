@@ -4,6 +4,7 @@ import concurrent.futures
 import multiprocessing
 import os
 import pickle
+import struct
 import threading
 
 import h5py
@@ -357,3 +358,26 @@ def test_a_string_heap_that_hdf5_would_never_return_from(path):
     body[at + 8 : at + 16] = bytes(8)
     path.write_bytes(body)
     refused(path, "free block")
+
+
+@pytest.mark.parametrize(
+    "storage", [{}, {"chunks": (7,)}, {"chunks": (7,), "compression": "gzip", "shuffle": True}]
+)
+def test_a_heap_that_hdf5_never_returns_from_is_refused_wherever_it_lies(tmp_path, storage):
+    path = tmp_path / "file.h5"
+    with h5py.File(path, "w") as file:
+        file["before"] = np.zeros(60_000)
+        texts = [f"text number {i}" for i in range(50)]
+        file.create_dataset("texts", data=texts, dtype=h5py.string_dtype(), **storage)
+        file["after"] = np.zeros(60_000)
+    file = Hdf5File(path)
+    assert file.text(file.array_info("/texts")).tolist() == texts
+    file.close()
+    content = path.read_bytes()
+    at = content.find(b"GCOL") + 16
+    while (number := struct.unpack_from("<H", content, at)[0]) != 0:
+        at += 16 + (struct.unpack_from("<Q", content, at + 8)[0] + 7) // 8 * 8
+    assert number == 0
+    path.write_bytes(content[: at + 8] + struct.pack("<Q", 0) + content[at + 16 :])
+    with pytest.raises(FileFormatError, match="free block of 0 bytes"):
+        file.text(file.array_info("/texts"))
