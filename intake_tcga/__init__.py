@@ -37,7 +37,15 @@ if TYPE_CHECKING:
     from intake_tcga.genes import aggregate_genes as aggregate_genes
     from intake_tcga.genes import filter_genes as filter_genes
     from intake_tcga.normalization import normalize as normalize
+    from intake_tcga.plots import plot_correlations as plot_correlations
+    from intake_tcga.plots import plot_feature as plot_feature
+    from intake_tcga.plots import plot_groups as plot_groups
+    from intake_tcga.plots import plot_heatmap as plot_heatmap
+    from intake_tcga.plots import plot_library_sizes as plot_library_sizes
+    from intake_tcga.plots import plot_mean_variance as plot_mean_variance
+    from intake_tcga.plots import plot_metadata as plot_metadata
     from intake_tcga.plots import plot_pca as plot_pca
+    from intake_tcga.plots import plot_slide as plot_slide
     from intake_tcga.slides.access import list_slides as list_slides
     from intake_tcga.slides.access import open_slides as open_slides
     from intake_tcga.slides.collection import SlideCollection as SlideCollection
@@ -72,7 +80,15 @@ _HOMES = {
     "aggregate_genes": "genes",
     "filter_genes": "genes",
     "normalize": "normalization",
+    "plot_correlations": "plots",
+    "plot_feature": "plots",
+    "plot_groups": "plots",
+    "plot_heatmap": "plots",
+    "plot_library_sizes": "plots",
+    "plot_mean_variance": "plots",
+    "plot_metadata": "plots",
     "plot_pca": "plots",
+    "plot_slide": "plots",
     "list_slides": "slides.access",
     "open_slides": "slides.access",
     "SlideCollection": "slides.collection",
