@@ -45,6 +45,7 @@ FLOOR = {
     "memory",
     "matrices",
     "object_headers",
+    "option_names",
     "parts",
     "progress",
     "remote",

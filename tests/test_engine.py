@@ -11,7 +11,7 @@ import pytest
 import xarray as xr
 from cohort_files import write_mirna, write_rnaseq
 
-from intake_tcga.engine import CohortBackendEntrypoint
+from intake_tcga.engine import TcgaBackendEntrypoint
 from intake_tcga.errors import (
     FileFormatError,
     IntakeTcgaError,
@@ -45,11 +45,11 @@ def test_opens_by_name(path):
 def test_every_parameter_is_spelt_out():
     for name in ("open_dataset", "open_datatree", "open_groups_as_dict"):
         kinds = {
-            p.kind for p in inspect.signature(getattr(CohortBackendEntrypoint, name)).parameters.values()
+            p.kind for p in inspect.signature(getattr(TcgaBackendEntrypoint, name)).parameters.values()
         }
         assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
-    signature = inspect.signature(CohortBackendEntrypoint.open_dataset)
-    assert tuple(signature.parameters)[1:] == CohortBackendEntrypoint.open_dataset_parameters
+    signature = inspect.signature(TcgaBackendEntrypoint.open_dataset)
+    assert tuple(signature.parameters)[1:] == TcgaBackendEntrypoint.open_dataset_parameters
 
 
 def test_xarrays_decoders_change_nothing(path):
@@ -80,7 +80,7 @@ def test_a_single_group_is_refused_with_the_way_out(path, opened):
 
 
 def test_guesses_cohorts_only(tmp_path, path):
-    engine = CohortBackendEntrypoint()
+    engine = TcgaBackendEntrypoint()
     assert engine.guess_can_open(path)
     assert engine.guess_can_open(str(write_rnaseq(tmp_path / "r.hdf5")))
     with h5py.File(tmp_path / "other.h5", "w") as file:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -15,8 +14,8 @@ from intake_tcga.archs4.narrowing import Narrowing
 from intake_tcga.archs4.releases import Release, find_release
 from intake_tcga.archs4.version_service import known_releases, refresh_releases
 from intake_tcga.cache import VerifiedFileCache
-from intake_tcga.errors import OptionError
 from intake_tcga.facets import check_facets, matcher
+from intake_tcga.option_names import check_option_names
 from intake_tcga.tables import html_table, human_size
 
 if TYPE_CHECKING:
@@ -59,10 +58,7 @@ class Archs4Collection:
     def of(cls, **options: Any) -> Archs4Collection:
         """Make a collection; an option that does not exist is an error that names those that do."""
         known = [one.name for one in fields(cls)]
-        if unknown := [name for name in options if name not in known]:
-            near = difflib.get_close_matches(unknown[0], known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise OptionError(f"There is no option {unknown[0]!r}{hint} There are: {', '.join(known)}.")
+        check_option_names(options, known)
         return cls(**options)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -56,6 +56,12 @@ class Narrowing:
         """Name the options."""
         return tuple(one.name for one in fields(cls))
 
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The options that are not as they are for all samples."""
+        none = Narrowing()
+        return {name: value for name in self.names() if (value := getattr(self, name)) != getattr(none, name)}
+
     def of(self, ds: xr.Dataset) -> xr.Dataset:
         """Return the samples that are meant, lazily.
 

@@ -93,12 +93,6 @@ class Archs4Catalog(ListingCatalog):
         table = self.collection.table()
         return table[table["name"].isin(self._names())].reset_index(drop=True)
 
-    def unique(self, column: str | None = None) -> Any:
-        """Return the distinct values of a column of :attr:`df`, or of all columns in a dict."""
-        from intake_tcga.tables import unique_values
-
-        return unique_values(self.df, column)
-
     def search(
         self, text: str | re.Pattern[str] | None = None, depth: int = 2, **facets: Any
     ) -> Archs4Catalog:
@@ -119,8 +113,10 @@ class Archs4Catalog(ListingCatalog):
             A facet does not exist; the message lists those that do.
         """
         found = self.collection.search(text, **facets)
-        names = [name for name in self._names() if name in found]
-        return type(self)(*self._captured_init_args, **{**self._captured_init_kwargs, "releases": names})
+        return self._narrowed([name for name in self if name in found])
+
+    def _narrowed(self, names: list[str]) -> Archs4Catalog:
+        return self._remade(releases=names)
 
     def refresh(self) -> None:
         """Ask ARCHS4's version service which files there are."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from intake.source.base import Schema
@@ -11,9 +12,12 @@ from intake.source.base import Schema
 from intake_tcga.archs4.collection import Archs4Collection
 from intake_tcga.archs4.narrowing import Narrowing
 from intake_tcga.drivers.dataset_source import DatasetSource
+from intake_tcga.drivers.options import tidy
+from intake_tcga.remote import redact
 
 if TYPE_CHECKING:
     import xarray as xr
+    from intake.readers.entry import Catalog as CatalogV2
 
 
 class Archs4Source(DatasetSource):
@@ -78,7 +82,7 @@ class Archs4Source(DatasetSource):
             series, samples, search, fields, regex, match, single_cell, where or {}, draw, seed
         )
         super().__init__(storage_options=dict(storage_options or {}), metadata=metadata)
-        self.name = self.source = source
+        self.name = self.source = tidy(source)
         self.download = download
         self.chunks = chunks
 
@@ -121,13 +125,25 @@ class Archs4Source(DatasetSource):
             self.source, chunks=chunks, download=self.download, narrowing=self.narrowing
         )
 
+    def to_v2(self) -> CatalogV2:
+        """Return an intake V2 catalog with this file alone, narrowed as it is here."""
+        from intake_tcga.readers import Archs4File, Archs4Reader, catalog_of
+
+        # What reaches the file is of the same names in both.
+        given = {**self._captured_init_kwargs, "source": self.source}
+        given.pop("metadata", None)
+        data = Archs4File(given.pop("source"))
+        return catalog_of({self._shown: Archs4Reader(data, metadata=self.metadata, **given)})
+
+    @property
+    def _shown(self) -> str:
+        return redact(self.source)
+
     def __repr__(self) -> str:
-        chosen = [
-            f"{name}={getattr(self.narrowing, name)!r}"
-            for name in ("series", "samples", "search", "single_cell", "where", "draw")
-            if getattr(self.narrowing, name) not in (None, {})
-        ]
-        return f"<tcga_archs4_file {self.source}{': ' + ', '.join(chosen) if chosen else ''}>"
+        chosen = ", ".join(f"{name}={value!r}" for name, value in self.narrowing.chosen.items())
+        return f"<tcga_archs4_file {self._shown}{': ' if chosen else ''}{chosen}>"
 
     def _repr_html_(self) -> str:
-        return self.collection.html([self.source])
+        if self.source in self.collection.names():
+            return self.collection.html([self.source])
+        return f"<p>{escape(repr(self))}</p>"

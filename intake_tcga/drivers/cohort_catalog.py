@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from intake_tcga.cohorts.collection import CohortCollection
@@ -14,7 +14,6 @@ from intake_tcga.errors import NameNotFoundError
 
 if TYPE_CHECKING:
     import pandas as pd
-    import xarray as xr
     from intake.readers.entry import Catalog as CatalogV2
 
 
@@ -130,21 +129,10 @@ class CohortCatalog(ListingCatalog):
             A facet does not exist; the message lists those that do.
         """
         found = {cohort.name for cohort in self.collection.search(text, **facets)}
-        return self._narrowed([cohort.name for cohort in self._cohorts() if cohort.name in found])
-
-    def filter(self, func: Callable[[Any], bool]) -> CohortCatalog:
-        """Return the catalog of the entries for which ``func(entry)`` is true."""
-        return self._narrowed([self._find(key).name for key, entry in self._entries.items() if func(entry)])
-
-    def unique(self, column: str | None = None) -> Any:
-        """Return the distinct values of a column of :attr:`df`, or of all columns in a dict."""
-        from intake_tcga.tables import unique_values
-
-        return unique_values(self.df, column)
+        return self._narrowed([name for name in self if self._find(name).name in found])
 
     def _narrowed(self, names: list[str]) -> CohortCatalog:
-        options = {**self._captured_init_kwargs, "cohorts": names}
-        narrowed = type(self)(*self._captured_init_args, **options)
+        narrowed = self._remade(cohorts=[self._find(name).name for name in names])
         narrowed.collection = self.collection  # the manifest is read already
         return narrowed
 
@@ -154,10 +142,6 @@ class CohortCatalog(ListingCatalog):
         """Download cohorts (all by default) into the cache; returns their local paths by name."""
         wanted = list(self) if names is None else names
         return {name: str(path) for name, path in self.collection.prefetch(wanted, threads=threads).items()}
-
-    def to_dataset_dict(self, **options: Any) -> dict[str, xr.Dataset]:
-        """Open every cohort lazily with the same options: ``normalization=``, ``model=``, ``off_aug=``, ``chunks=``."""
-        return {name: self[name](**options).to_dask() for name in self}
 
     def to_v2(self) -> CatalogV2:
         """Return an intake V2 catalog of the same cohorts; saved, it reopens by itself."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from intake.source.base import DataSource
 
 from intake_tcga.drivers.saving import entry_as_dict, yaml_text
 from intake_tcga.errors import OptionError
+from intake_tcga.option_names import check_option_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -33,6 +35,12 @@ class DatasetSource(DataSource):  # type: ignore[misc]
     @abstractmethod
     def read(self) -> xr.Dataset:
         """Return the Dataset in memory."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Refuse options that do not exist, before Python does it in its own words."""
+        check_option_names(kwargs, list(inspect.signature(cls.__init__).parameters)[1:], cls.driver)
+        source: Self = super().__new__(cls, *args, **kwargs)
+        return source
 
     def read_partition(self, i: int) -> xr.Dataset:
         """Return partition 0, the whole; there is no other."""

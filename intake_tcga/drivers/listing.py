@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from intake.catalog.base import Catalog
 from intake.catalog.local import LocalCatalogEntry, UserParameter
 from intake.source.base import DataSource
 
 from intake_tcga.drivers.saving import entry_as_dict, yaml_text
-from intake_tcga.errors import IntakeTcgaError, NameNotFoundError, OptionError
+from intake_tcga.errors import IntakeTcgaError, NameNotFoundError
+from intake_tcga.option_names import check_option_names
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _INTAKES_OWN = set(inspect.signature(Catalog.__init__).parameters)
 
@@ -70,12 +73,7 @@ class ListedEntry(LocalCatalogEntry):  # type: ignore[misc]
         variables, and warns of shell commands that nobody gave.
         """
         known = list(inspect.signature(self._source.__init__).parameters)[1:]
-        if unknown := [name for name in user_parameters if name not in known]:
-            near = difflib.get_close_matches(unknown[0], known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise OptionError(
-                f"{self._name!r} has no option {unknown[0]!r}{hint} There are: {', '.join(known)}."
-            )
+        check_option_names(user_parameters, known, repr(self._name))
         self._check(user_parameters)
         metadata = {
             key: value for key, value in self._metadata.items() if key != "cached"
@@ -157,17 +155,21 @@ class ListingCatalog(Catalog):  # type: ignore[misc]
     def _make_entry(self, key: str) -> ListedEntry:
         """Make an entry."""
 
+    @property
+    @abstractmethod
+    def df(self) -> pd.DataFrame:
+        """One row an entry; opens no file."""
+
     def _make_entries_container(self) -> Mapping[str, ListedEntry]:
         return ListedEntries(self)
 
     def __getitem__(self, key: Any) -> Any:
-        """Return a source by any of its names, by a dotted path or a tuple."""
-        try:
-            return super().__getitem__(key)
-        except KeyError:
-            if isinstance(key, str):
-                self._find(key)
-            raise
+        """Return a source by any of its names."""
+        if isinstance(key, str):
+            # Names have full stops in them, at which intake would take them apart.
+            self._find(key)
+            return self._get_entry(key)
+        return super().__getitem__(key)
 
     def __getattr__(self, item: str) -> Any:
         if item.startswith("_") or item in {"collection", "entry"}:
@@ -183,6 +185,32 @@ class ListingCatalog(Catalog):  # type: ignore[misc]
         except IntakeTcgaError:  # completing a name must not fail where listing does
             names = []
         return sorted({*names, *object.__dir__(self)})
+
+    # -- finding -------------------------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _narrowed(self, names: list[str]) -> Self:
+        """Return the catalog of some of these entries, by the names they are listed by."""
+
+    def filter(self, func: Callable[[ListedEntry], bool]) -> Self:
+        """Return the catalog of the entries for which ``func(entry)`` is true."""
+        return self._narrowed([key for key, entry in self._entries.items() if func(entry)])
+
+    def unique(self, column: str | None = None) -> Any:
+        """Return the distinct values of a column of :attr:`df`, or of all columns in a dict."""
+        from intake_tcga.tables import unique_values
+
+        return unique_values(self.df, column)
+
+    def to_dataset_dict(self, **options: Any) -> dict[str, Any]:
+        """Open every entry lazily with the same options, as each source takes them; return them by name."""
+        return {name: self[name](**options).to_dask() for name in self}
+
+    def _remade(self, **changes: Any) -> Self:
+        """Return this catalog made with other arguments."""
+        return type(self)(*self._captured_init_args, **{**self._captured_init_kwargs, **changes})
+
+    # -- showing and saving --------------------------------------------------------------------------------------
 
     def discover(self) -> dict[str, Any]:
         """Return what the catalog is, without reading anything."""

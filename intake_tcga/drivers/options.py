@@ -1,4 +1,4 @@
-"""The arguments that both drivers pass on to their collection."""
+"""The arguments that drivers pass on to their collection."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ def collection_of(arguments: Mapping[str, Any]) -> CohortCollection:
     """Make the collection that a driver's arguments describe; other arguments are passed over."""
     options = {name: arguments[name] for name in COLLECTION_OPTIONS if arguments[name] is not None}
     if "urlpath" in options:
-        options["urlpath"] = _tidy(options["urlpath"])
+        options["urlpath"] = tidy(options["urlpath"])
     return CohortCollection.of(**options)
 
 
-def _tidy(urlpath: str) -> str:
+def tidy(urlpath: str) -> str:
+    """Return a path or URL without the slashes that joining doubled."""
     # A local CATALOG_DIR ends in "/" and a remote one does not: "{{ CATALOG_DIR }}/x" has two slashes or one.
     scheme, colon, rest = str(urlpath).rpartition("://")
     while "//" in rest.lstrip("/"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,10 @@ import yaml
 
 from intake_tcga.remote import redact, without_credentials
 
+_PLACES = ("urlpath", "source", "slide", "manifest", "endpoint")
+"""Arguments that may be paths, or URLs with credentials in them."""
+
+_TEMPLATE = re.compile(r"{[{%#]")
 _INTAKES_OWN_METADATA = ("catalog_dir", "cache")  # what intake adds to an entry's metadata when it opens it
 
 
@@ -21,22 +26,35 @@ def entry_as_dict(
     metadata: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return a catalog with one entry, which remakes what these arguments made; without credentials."""
-    given = {key: value for key, value in arguments.items() if value not in (None, {}) and key != "metadata"}
-    if "urlpath" in given:
-        given["urlpath"] = redact(str(given["urlpath"]))
-    if "storage_options" in given:
-        given["storage_options"] = without_credentials(given["storage_options"])
+    given = {key: _saved(key, value) for key, value in arguments.items() if value not in (None, {})}
+    given.pop("metadata", None)
     kept = {key: value for key, value in (metadata or {}).items() if key not in _INTAKES_OWN_METADATA}
     return {
         "sources": {
-            name: {
+            redact(name) if "://" in name else name: {
                 "driver": driver,
                 "description": description or "",
                 "metadata": _plain(kept),
-                "args": _plain(given),
+                "args": given,
             }
         }
     }
+
+
+def _saved(name: str, value: Any) -> Any:
+    """Return an argument as a catalog may have it: plain, absolute, and without credentials."""
+    if name == "storage_options":
+        value = without_credentials(value)
+    elif name in _PLACES:
+        value = _absolute(redact(str(value)))
+    return _without_templates(_plain(value))
+
+
+def _absolute(place: str) -> str:
+    """Return a file's whole path, since its catalog may be opened from any folder; URLs and names stay."""
+    if "://" in place or "::" in place or not Path(place).expanduser().is_file():
+        return place
+    return str(Path(place).expanduser().absolute())
 
 
 def _plain(value: Any) -> Any:
@@ -46,6 +64,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _without_templates(value: Any) -> Any:
+    """Keep intake from filling in braces, which names that came from elsewhere may hold."""
+    if isinstance(value, str):
+        return _TEMPLATE.sub(r"{{ '\g<0>' }}", value)
+    if isinstance(value, Mapping):
+        return {key: _without_templates(item) for key, item in value.items()}
+    return [_without_templates(item) for item in value] if isinstance(value, list) else value
 
 
 def yaml_text(value: Mapping[str, Any]) -> str:

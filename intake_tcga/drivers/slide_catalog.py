@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
 from collections.abc import Sequence
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intake_tcga.drivers.listing import ListedEntry, ListingCatalog
 from intake_tcga.drivers.slide_source import SlideSource
+from intake_tcga.errors import IntakeTcgaError
 from intake_tcga.slides.access import open_slides
 from intake_tcga.slides.collection import SlideCollection
 from intake_tcga.slides.slide import Slide
@@ -50,6 +51,8 @@ class SlideCatalog(ListingCatalog):
     name = "tcga_slides"
     driver = "tcga_slides"
     positional = ("endpoint",)
+    reached_by = ("endpoint", "token_file", "access", "offline", "cache_storage", "verify", "progress")
+    """Arguments that say how slides are reached, for each of them too."""
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class SlideCatalog(ListingCatalog):
         self._options = {name: value for name, value in options.items() if value is not None}
         self._manifest = manifest
         self._files = None if files is None else tuple(files)
+        self._found: dict[str, Slide] = {}
         SlideCollection.of(**self._options, **self.not_intakes_own(kwargs))
         super().__init__(**{"name": None, **kwargs})
 
@@ -89,29 +93,42 @@ class SlideCatalog(ListingCatalog):
 
     def force_reload(self) -> None:
         """Ask the GDC for its slides again, if they were asked for before: making a catalog calls this too."""
-        if "collection" in vars(self) and self.collection.is_loaded and self._files is None:
+        self._found = {}
+        if self._is_loaded and self._manifest is None and self._files is None:
             self.collection = self.collection.refresh()
 
+    @property
+    def _is_loaded(self) -> bool:
+        return "collection" in vars(self) and self.collection.is_loaded
+
     def _names(self) -> list[str]:
-        times = Counter(slide.barcode for slide in self.collection)
-        return [slide.barcode if times[slide.barcode] == 1 else slide.file_name for slide in self.collection]
+        return self.collection.names()
 
     def _find(self, key: str) -> Slide:
-        return self.collection[key]
+        # Intake asks for an entry several times over, and one that is not listed is asked of the GDC.
+        if key not in self._found:
+            self._found[key] = self.collection.find(key)
+        return self._found[key]
 
     def _make_entry(self, key: str) -> ListedEntry:
-        from intake_tcga.slides.table import describe
+        from intake_tcga.slides.table import describe, one_line
 
         slide = self._find(key)
-        what = ", ".join(filter(None, (slide.project, slide.kind, slide.sample_type)))
         return SlideEntry(
             self,
             key,
             source=SlideSource,
-            description=f"Whole-slide image: {what}" if what else "Whole-slide image",
+            description=one_line(slide),
             arguments={"slide": slide.file_name, **self._options},
             metadata=describe(slide),
         )
+
+    def __dir__(self) -> list[str]:
+        # Completing a name is no reason to ask the GDC for thirty thousand.
+        return super().__dir__() if self._is_loaded else sorted(object.__dir__(self))
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self) if self._is_loaded else []
 
     # -- finding -------------------------------------------------------------------------------------------------
 
@@ -119,10 +136,6 @@ class SlideCatalog(ListingCatalog):
     def df(self) -> pd.DataFrame:
         """One row a slide: barcode, project, kind, sample type, site, case, size, ids and digest."""
         return self.collection.df
-
-    def unique(self, column: str | None = None) -> Any:
-        """Return the distinct values of a column of :attr:`df`, or of all columns in a dict."""
-        return self.collection.unique(column)
 
     def search(
         self, text: str | re.Pattern[str] | None = None, depth: int = 2, **facets: Any
@@ -144,7 +157,7 @@ class SlideCatalog(ListingCatalog):
         OptionError
             A facet does not exist; the message lists those that do.
         """
-        return self._narrowed(self.collection.search(text, **facets))
+        return self._of(self.collection.search(text, **facets))
 
     def draw(
         self, n: int | None = None, seed: int | None = None, *, per: tuple[str, int] | None = None
@@ -153,7 +166,7 @@ class SlideCatalog(ListingCatalog):
 
         See :meth:`~intake_tcga.slides.collection.SlideCollection.draw`.
         """
-        return self._narrowed(self.collection.draw(n, seed, per=per))
+        return self._of(self.collection.draw(n, seed, per=per))
 
     def from_manifest(self, path: str | os.PathLike[str]) -> SlideCatalog:
         """Return the catalog of the slides that a manifest of the GDC names."""
@@ -163,13 +176,13 @@ class SlideCatalog(ListingCatalog):
         """Write the manifest of these slides, as gdc-client takes it; return its path."""
         return self.collection.to_manifest(path)
 
-    def _narrowed(self, slides: SlideCollection) -> SlideCatalog:
+    def _narrowed(self, names: list[str]) -> SlideCatalog:
+        return self._of(self.collection.only(names))
+
+    def _of(self, slides: SlideCollection) -> SlideCatalog:
         narrowed = self._remade(files=[slide.file_name for slide in slides])
         narrowed.collection = slides  # listed already
         return narrowed
-
-    def _remade(self, **changes: Any) -> SlideCatalog:
-        return type(self)(*self._captured_init_args, **{**self._captured_init_kwargs, **changes})
 
     # -- acting --------------------------------------------------------------------------------------------------
 
@@ -191,18 +204,28 @@ class SlideCatalog(ListingCatalog):
         """Return an intake V2 catalog of the same slides; saved, it reopens by itself."""
         from intake_tcga.readers import slides_to_v2
 
-        return slides_to_v2(self.collection, options=self._options)
+        return slides_to_v2(self.collection)
 
     def __repr__(self) -> str:
-        return f"<tcga_slides catalog: {self.collection.summary}>"
+        try:
+            return f"<tcga_slides catalog: {self.collection.summary}>"
+        except IntakeTcgaError as error:  # of a manifest that cannot be read
+            return f"<tcga_slides catalog: {error}>"
 
     def _repr_html_(self) -> str:
-        return self.collection._repr_html_()
+        try:
+            return self.collection._repr_html_()
+        except IntakeTcgaError as error:
+            return f"<p>{escape(str(error))}</p>"
 
 
 class SlideEntry(ListedEntry):
     """A catalog's entry of one slide."""
 
+    @property
+    def _slide(self) -> Slide:
+        return self._catalog._find(self._name)  # type: ignore[no-any-return]
+
     def _share(self, source: SlideSource, user_parameters: Any) -> None:
-        if not set(user_parameters) & set(self._catalog._options):
-            source.collection = self._catalog.collection  # listed already
+        if not {"slide", *SlideCatalog.reached_by} & set(user_parameters):
+            source.collection = self._catalog.collection.alone(self._slide)  # the GDC need not be asked again

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from intake.source.base import Schema
 
 from intake_tcga.drivers.dataset_source import DatasetSource
+from intake_tcga.drivers.options import tidy
+from intake_tcga.remote import redact
 from intake_tcga.slides.collection import SlideCollection
 
 if TYPE_CHECKING:
     import xarray as xr
+    from intake.readers.entry import Catalog as CatalogV2
 
 
 class SlideSource(DatasetSource):
@@ -78,7 +82,7 @@ class SlideSource(DatasetSource):
             "progress": progress,
         }
         super().__init__(storage_options=storage_options or {}, metadata=metadata)
-        self.name = self.slide = slide
+        self.name = self.slide = tidy(slide)
         self.view: dict[str, Any] = {
             "mpp": mpp,
             "level": level,
@@ -141,8 +145,27 @@ class SlideSource(DatasetSource):
         view = {**self.view, **changes}
         return self.collection.open(self.slide, storage_options=self.storage_options or None, **view)
 
+    def to_v2(self) -> CatalogV2:
+        """Return an intake V2 catalog with this slide alone, viewed as it is here."""
+        from intake_tcga.readers import SlideFile, SlideReader, catalog_of
+
+        # What reaches the slide, and what is wanted of it, is of the same names in both.
+        given = {**self._captured_init_kwargs, "slide": self.slide}
+        given.pop("metadata", None)
+        data = SlideFile(given.pop("slide"))
+        return catalog_of({self._shown: SlideReader(data, metadata=self.metadata, **given)})
+
+    @property
+    def _shown(self) -> str:
+        return redact(self.slide)
+
     def __repr__(self) -> str:
         chosen = ", ".join(
-            f"{key}={value!r}" for key, value in self.view.items() if value not in (None, False)
+            f"{key}={value!r}"
+            for key, value in self.view.items()
+            if value not in (None, False) and (key, value) != ("method", "ranges")
         )
-        return f"<tcga_slide {self.slide}: {chosen}>"
+        return f"<tcga_slide {self._shown}{': ' if chosen else ''}{chosen}>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>"

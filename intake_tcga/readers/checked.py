@@ -10,7 +10,8 @@ from intake.readers.entry import ReaderDescription
 from intake.readers.readers import BaseReader
 
 from intake_tcga.errors import OptionError
-from intake_tcga.readers.data import no_option, without_templates
+from intake_tcga.option_names import check_option_names
+from intake_tcga.readers.data import without_templates
 
 
 class CheckedReader(BaseReader):  # type: ignore[misc]
@@ -30,10 +31,7 @@ class CheckedReader(BaseReader):  # type: ignore[misc]
     ) -> None:
         data = args[0] if args and data is None else data
         changes = {name: kwargs.pop(name) for name in self.data_type.fields if name in kwargs}
-        if unknown := [name for name in kwargs if name not in self.options]:
-            raise OptionError(
-                no_option(type(self).__name__, unknown[0], (*self.options, *self.data_type.fields))
-            )
+        check_option_names(kwargs, (*self.options, *self.data_type.fields), type(self).__name__)
         if isinstance(data, self.data_type):
             data = data.but(**changes)
         elif isinstance(data, BaseData):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from intake.readers.entry import DataDescription
 from intake.readers.user_parameters import set_values
 
-from intake_tcga.errors import OptionError
+from intake_tcga.option_names import check_option_names
 
 _PLACES = ("url", "endpoint", "manifest")
 """Arguments that may be URLs, with credentials in them."""
@@ -38,8 +38,7 @@ class Data(metaclass=_Foremost):
     _given: dict[str, Any]  # underscored: intake prints and saves all other attributes
 
     def _take(self, metadata: dict[str, Any] | None, options: Mapping[str, Any], **given: Any) -> None:
-        if unknown := [name for name in options if name not in self.fields]:
-            raise OptionError(no_option(type(self).__name__, unknown[0], self.fields))
+        check_option_names(options, self.fields, type(self).__name__)
         self.metadata = metadata or {}
         self._given = {
             name: value for name, value in {**given, **options}.items() if value is not None and value != {}
@@ -176,12 +175,3 @@ def changed_options(collection: Any, default: Any, names: Iterable[str]) -> dict
     """Return those options of a collection that are not as in one made with none."""
     values = {name: getattr(collection, name) for name in names}
     return {name: value for name, value in values.items() if value != getattr(default, name)}
-
-
-def no_option(reader: str, name: str, known: Iterable[str]) -> str:
-    """Return the sentence about an option that does not exist."""
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, known := tuple(known), n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else "."
-    return f"{reader} has no option {name!r}{hint} There are: {', '.join(known)}."

@@ -111,7 +111,7 @@ def slides_to_v2(slides: SlideCollection, **options: Any) -> Catalog:
     how |= {"token_file": file} if (file := Token.of(slides.token).file) else {}
     readers, keys = {}, {}
     for name, slide in zip(slides.names(), slides, strict=True):
-        data = SlideFile(slide.file_name, **how).within(slides.only([slide.file_name]))
+        data = SlideFile(slide.file_name, **how).within(slides.alone(slide))
         metadata = {"description": one_line(slide), **describe(slide)}
         readers[name] = SlideReader(data, metadata=metadata, **options)
         keys[name] = slide.file_name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import warnings
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from intake_tcga.cache import VerifiedFileCache
 from intake_tcga.errors import OfflineError, OptionError, TransferError
+from intake_tcga.option_names import check_option_names
 from intake_tcga.sampling import draw, draw_per
 from intake_tcga.slides import names
 from intake_tcga.slides.endpoint import gdc_endpoint
@@ -97,6 +97,9 @@ class SlideCollection:
     manifest: tuple[Slide, ...] | None = None
     """The lines of the manifest that this collection was read from, as they are there."""
 
+    wanted: tuple[str, ...] | None = None
+    """Names of the slides of this collection, where they were not looked up yet."""
+
     def __post_init__(self, token_file: str | os.PathLike[str] | None) -> None:
         object.__setattr__(self, "token", Token.of(self.token, token_file))  # frozen: set once, here
         if self.access not in ("open", "controlled", "any"):
@@ -106,11 +109,11 @@ class SlideCollection:
     @classmethod
     def of(cls, **options: Any) -> SlideCollection:
         """Make a collection; an option that does not exist is an error that names those that do."""
-        known = [*(one.name for one in fields(cls) if one.name not in {"chosen", "manifest"}), "token_file"]
-        if unknown := [name for name in options if name not in known]:
-            near = difflib.get_close_matches(unknown[0], known, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else "."
-            raise OptionError(f"There is no option {unknown[0]!r}{hint} There are: {', '.join(known)}.")
+        known = [
+            *(one.name for one in fields(cls) if one.name not in {"chosen", "manifest", "wanted"}),
+            "token_file",
+        ]
+        check_option_names(options, known)
         return cls(**options)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -146,6 +149,8 @@ class SlideCollection:
             return self.chosen
         if self.manifest is not None:
             return self._of_manifest(self.manifest)
+        if self.wanted is not None:
+            return names.find_slides(self.wanted, self.address, self.cache)
         return self._accessible(self.load())
 
     def load(self, *, refresh: bool = False) -> Listing:
@@ -155,7 +160,7 @@ class SlideCollection:
     def refresh(self) -> SlideCollection:
         """Ask the GDC for all its slides again, and return them as a new collection."""
         listing = self.load(refresh=True)
-        fresh = replace(self, chosen=None, manifest=None)
+        fresh = replace(self, chosen=None, manifest=None, wanted=None)
         fresh.__dict__["slides"] = self._accessible(listing)
         return fresh
 
@@ -224,20 +229,26 @@ class SlideCollection:
             slides = tuple(slides[i] for i in draw(_ids(slides), n, seed=seed))
         return self._with(slides)
 
+    def alone(self, slide: Slide) -> SlideCollection:
+        """Return the collection of one slide that is known already, reached as this collection's are."""
+        return self._with((slide,))
+
     def _with(self, slides: tuple[Slide, ...]) -> SlideCollection:
-        return replace(self, chosen=slides, manifest=None)
+        return replace(self, chosen=slides, manifest=None, wanted=None)
 
     def only(self, file_names: Sequence[str]) -> SlideCollection:
-        """Return the slides of these files, in this order; where none are listed yet, no others are asked for.
+        """Return the slides of these files, in this order.
+
+        Where none are listed yet, they are asked for when they are first needed, and no others.
 
         Raises
         ------
         NameNotFoundError
-            One is not in this collection.
+            One is not in this collection; or, when they are asked for, not at the GDC.
         """
         if self.is_listed:
             return self._with(tuple(self[name] for name in file_names))
-        return self._with(names.find_slides(file_names, self.address, self.cache))
+        return replace(self, wanted=tuple(file_names))
 
     # -- manifests ----------------------------------------------------------------------------------------------------
 
@@ -260,7 +271,8 @@ class SlideCollection:
         MissingFileError, TransferError
             It cannot be read.
         """
-        return replace(self, chosen=None, manifest=read_manifest(path, offline=self.cache.offline))
+        lines = read_manifest(path, offline=self.cache.offline)
+        return replace(self, chosen=None, manifest=lines, wanted=None)
 
     def to_manifest(self, path: str | os.PathLike[str]) -> Path:
         """Write the manifest of these slides, as gdc-client takes it; return its path.
@@ -436,7 +448,7 @@ class SlideCollection:
     @property
     def is_listed(self) -> bool:
         """Whether it is known which slides these are, if not all that the GDC says of them."""
-        return self.is_loaded or self.manifest is not None
+        return self.is_loaded or self.manifest is not None or self.wanted is not None
 
     @property
     def is_loaded(self) -> bool:
@@ -449,6 +461,8 @@ class SlideCollection:
         if not self.is_loaded:
             if self.manifest is not None:
                 return f"{_count(len(self.manifest), 'slide')} of a manifest, {total_size(self.manifest)}"
+            if self.wanted is not None:
+                return f"{_count(len(self.wanted), 'slide')} of {self.address}, not asked for yet"
             return f"the slides of {self.address}, not listed yet"
         projects = {slide.project for slide in self.slides if slide.project}
         parts = [_count(len(self.slides), "slide"), total_size(self.slides), _count(len(projects), "project")]
