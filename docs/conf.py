@@ -26,7 +26,13 @@ version = release = __version__
 _scratch = Path(tempfile.mkdtemp(prefix="intake-tcga-docs-"))
 os.environ["INTAKE_TCGA_CACHE_DIR"] = str(_scratch / "cache")
 os.environ["SYNG_BTS_CACHE_DIR"] = str(_scratch / "no-syng-bts")
-for _name in ("INTAKE_TCGA_OFFLINE", "INTAKE_TCGA_READ_ONLY_ROOTS"):
+for _name in (
+    "INTAKE_TCGA_OFFLINE",
+    "INTAKE_TCGA_READ_ONLY_ROOTS",
+    "INTAKE_TCGA_GDC_URL",
+    "GDC_TOKEN",
+    "GDC_TOKEN_FILE",
+):
     os.environ.pop(_name, None)
 os.environ["TQDM_DISABLE"] = "1"  # a progress bar has no place in a page
 os.environ["COLUMNS"] = "100"
