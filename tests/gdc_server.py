@@ -47,7 +47,7 @@ class GdcFile:
     strategy: str = "Diagnostic Slide"
     access: str = "open"
     state: str = "released"
-    picture: Any = None  # uint8 array (y, x, 3), or None: no tiles
+    picture: Any = None  # uint8 array (y, x, 3), or what makes one of any size; None: no tiles
     md5: str | None = None  # None: of the body
     size: int | None = None  # None: of the body
     extra: dict = field(default_factory=dict)
@@ -514,8 +514,10 @@ def _level(picture, level):
     from PIL import Image
 
     height, width = picture.pixels.shape[:2]
-    whole = Image.fromarray(picture.pixels)
     size = level_size(width, height, level)
+    if hasattr(picture.pixels, "at_size"):  # too large for an array
+        return picture.pixels.at_size(size)
+    whole = Image.fromarray(picture.pixels)
     return whole if size == whole.size else whole.resize(size, Image.Resampling.LANCZOS, reducing_gap=3)
 
 

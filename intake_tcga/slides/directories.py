@@ -8,7 +8,7 @@ hostile one costs neither time nor memory.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,6 +20,10 @@ from intake_tcga.errors import FileFormatError
 _MOST_DIRECTORIES = 64
 _MOST_TAGS = 1024
 _LONGEST_VALUE = 2**20  # bytes of a text, or of tables
+_AHEAD = (
+    8 * 1024
+)  # bytes read with a directory: writers put its texts, and the lists of small images, right behind it
+_NEAR = 64 * 1024  # bytes between values that are read along to have them at once
 _SIZES = {
     1: 1,
     2: 1,
@@ -161,7 +165,8 @@ class Tiff:
     def directory(self, offset: int) -> tuple[Directory, int]:
         """Read one directory, and where the next one is; 0 where there is none."""
         head, entry, tail = (8, 20, 8) if self.big else (2, 12, 4)
-        count = int.from_bytes(self._at(offset, head), "little" if self.order == "<" else "big")
+        ahead = self._at(offset, max(head, min(_AHEAD, self.size - offset)))
+        count = int.from_bytes(ahead[:head], "little" if self.order == "<" else "big")
         if not 0 < count <= _MOST_TAGS:
             raise FileFormatError(
                 f"{self.name} is damaged: a directory at {offset:,} would have {count:,} tags; fetch it again."
@@ -241,6 +246,22 @@ class Tiff:
                 f"{self.name} is damaged: a tag would have {field.length:,} bytes; fetch it again."
             )
         return self._at(field.place, field.length)
+
+    def raws(self, fields: Sequence[Field]) -> list[bytes]:
+        """Read several values, in one go where they lie close together.
+
+        Raises
+        ------
+        FileFormatError
+            As for :meth:`raw`.
+        """
+        start = min(field.place for field in fields)
+        stop = max(field.place + field.length for field in fields)
+        length = sum(field.length for field in fields)
+        if length > _LONGEST_VALUE or stop - start > length + _NEAR:
+            return [self.raw(field) for field in fields]
+        all_of_them = self._at(start, stop - start)
+        return [all_of_them[field.place - start :][: field.length] for field in fields]
 
     def _at(self, offset: int, length: int) -> bytes:
         return _read(self.file, offset, length, self.size, self.name)

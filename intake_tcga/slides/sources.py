@@ -35,7 +35,7 @@ _OF_SLIDES = (
     *("file_id", "file_name", "barcode", "case", "project", "primary_site", "disease_type"),
     *("sample_type", "kind", "md5", "data_release"),
 )
-_BLOCK = 64 * 1024  # bytes of metadata read at once: directories are small, and far from each other
+_BLOCK = 32 * 1024  # bytes of metadata read at once at least: directories are small, and far from each other
 
 
 @dataclass(frozen=True)

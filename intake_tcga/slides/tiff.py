@@ -197,7 +197,8 @@ class TiffLevel:
         both = (self.table.offsets, self.table.lengths)
         if self.table.size <= _KEPT_INDEX:
             if "table" not in self._known:
-                self._known["table"] = [_numbers(self.tiff.raw(part), part) for part in both]
+                blobs = self._read_together(both)
+                self._known["table"] = [_numbers(blob, part) for blob, part in zip(blobs, both, strict=True)]
             offsets, lengths = (whole[wanted] for whole in self._known["table"])
             return offsets, lengths
         unique = np.unique(wanted)
@@ -215,6 +216,13 @@ class TiffLevel:
             listed = np.concatenate([_numbers(blob, part) for blob in own])
             found.append(listed[np.searchsorted(unique, wanted)])
         return found[0], found[1]
+
+    def _read_together(self, parts: tuple[Field, ...]) -> Sequence[bytes]:
+        """Read the level's table, and what JPEG tiles share, which is needed next and mostly lies behind it."""
+        if self.tables is None or "tables" in self._known:
+            return self.tiff.raws(parts)
+        *blobs, self._known["tables"] = self.tiff.raws((*parts, self.tables))
+        return blobs
 
     def _jpeg_tables(self) -> bytes | None:
         if self.tables is None:

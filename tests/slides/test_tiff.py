@@ -6,9 +6,11 @@ import time
 from pathlib import Path
 
 import numpy as np
+import openslide
 import pytest
 import tifffile
 from slide_files import openslide_level, picture, psnr, write_slide
+from slide_scans import write_scan
 
 from intake_tcga.blocks import BlockFile
 from intake_tcga.cohorts.sample import catalogs_folder
@@ -306,3 +308,22 @@ def test_long_lists_of_tiles_are_read_in_part(tmp_path, monkeypatch):
     np.testing.assert_array_equal(
         read_pixels(pyramid.levels[0], rows, columns), expected[0][np.ix_(rows, columns)]
     )
+
+
+@pytest.mark.parametrize("first", ["data", "directory"])
+def test_few_requests_however_far_apart_directories_are(tmp_path, first):
+    path = tmp_path / "far.svs"
+    write_scan(
+        path, width=36_000, height=24_000, factors=(1, 4, 16), repeated=(1,), hole=200_000_000, first=first
+    )
+    file = RangedFile(path)
+    pyramid = read_pyramid(Tiff.open(BlockFile(file, block_size=4096), file.size, path.name), file)
+    assert list(pyramid.associated) == ["thumbnail", "label", "macro"]
+    assert file.requests <= 2 + 6, "the size, the beginning, and each directory with its texts at once"
+    for level, reads in ((2, 1), (1, 2)):
+        before = file.requests
+        pixels = read_pixels(pyramid.levels[level], np.arange(100), np.arange(900))
+        assert file.requests - before <= reads, "the tiles; of a large level also their list"
+        with openslide.OpenSlide(path) as slide:
+            expected = np.asarray(slide.read_region((0, 0), level, (900, 100)))[..., :3]
+        np.testing.assert_array_equal(pixels, expected)

@@ -1,9 +1,9 @@
 """Slides as large as scanners write them, in their layout, without the time that scanning takes.
 
 The tiles of the finest levels are a few pictures repeated, or a hole in the file; those of coarser levels are the
-picture. Tiles are abbreviated JPEG of quality 70 whose tables are shared, about 17 KB each, as in Aperio's files. A page's
-data come before its directory, which has the long lists of tiles behind it; or, with ``first="directory"``, after both, as
-tifffile writes them. Either way the directories are as far from each other as there are data.
+picture. Tiles are abbreviated JPEG of quality 70 whose tables are shared, about 20 KB each, as in Aperio's files. A
+page's data come before its directory, which has the long lists of tiles behind it; or, with ``first="directory"``,
+after both, as tifffile writes them. Either way the directories are as far from each other as there are data.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from slide_files import picture
 
 TILE = 240
 QUALITY = 70
-_GRAIN = 18
+_GRAIN = 44
 _REPEATED = 64  # different tiles of a level that nobody looks at
 _SHORT, _LONG, _ASCII, _BYTES = 3, 4, 2, 7
 First = Literal["data", "directory"]
 
 
 def tissue(width: int, height: int, *, x0: float = 0, y0: float = 0, scale: float = 1) -> np.ndarray:
-    """Return a part of an endless picture with grain, at ``scale`` pixels of the finest level to one; uint8 (y, x, 3)."""
+    """Return a part of an endless picture with grain, ``scale`` of its pixels to one; uint8 (y, x, 3)."""
     smooth = picture(width, height, x0=x0, y0=y0, scale=scale).astype(np.int16)
     grain = np.random.default_rng(int(x0 + 7 * y0)).integers(-_GRAIN, _GRAIN + 1, (height, width, 1))
     return np.clip(smooth + grain, 0, 255).astype(np.uint8)
@@ -142,7 +142,7 @@ def _write(file: BinaryIO, page: _Page, link: int, first: First) -> int:
 def _pages(
     width: int, height: int, factors: Sequence[int], repeated: Sequence[int], hole: int, beside: Sequence[str]
 ) -> Iterator[_Page]:
-    said = f"Aperio Image Library v12.0.15 \r\n{width}x{height} [0,0 {width}x{height}] ({TILE}x{TILE}) JPEG/RGB Q={QUALITY}"
+    said = f"Aperio Image Library v12.0.15 \r\n{width}x{height} ({TILE}x{TILE}) JPEG/RGB Q={QUALITY}"
     for level, factor in enumerate(factors):
         size = width // factor, height // factor
         text = f"{said}|AppMag = 40|MPP = 0.25" if level == 0 else f"{said} -> {size[0]}x{size[1]}"
