@@ -9,8 +9,10 @@ import fsspec
 import h5py
 import pytest
 import xarray as xr
+from archs4_files import LAYOUTS, naive_matrix, write_archs4
 from cohort_files import write_mirna, write_rnaseq
 
+from intake_tcga.cohorts.sample import catalogs_folder
 from intake_tcga.engine import TcgaBackendEntrypoint
 from intake_tcga.errors import (
     FileFormatError,
@@ -19,6 +21,8 @@ from intake_tcga.errors import (
     OptionError,
     UnsupportedVersionError,
 )
+
+SLIDE = catalogs_folder() / "sample" / "CMU-1-Small-Region.svs"
 
 
 @pytest.fixture
@@ -44,9 +48,7 @@ def test_opens_by_name(path):
 
 def test_every_parameter_is_spelt_out():
     for name in ("open_dataset", "open_datatree", "open_groups_as_dict"):
-        kinds = {
-            p.kind for p in inspect.signature(getattr(TcgaBackendEntrypoint, name)).parameters.values()
-        }
+        kinds = {p.kind for p in inspect.signature(getattr(TcgaBackendEntrypoint, name)).parameters.values()}
         assert not kinds & {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL}
     signature = inspect.signature(TcgaBackendEntrypoint.open_dataset)
     assert tuple(signature.parameters)[1:] == TcgaBackendEntrypoint.open_dataset_parameters
@@ -133,3 +135,97 @@ def test_a_path_that_is_no_file_is_a_sentence(tmp_path, place):
     with pytest.raises(IntakeTcgaError, match=r"does not exist|Is a directory"):
         xr.open_dataset(str(tmp_path / place), engine="tcga")
     assert issubclass(MissingFileError, FileNotFoundError)
+
+
+# -- ARCHS4 files -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("version", "level"), LAYOUTS)
+def test_archs4_files_of_every_layout(tmp_path, version, level):
+    path = write_archs4(tmp_path / "x.h5", version, level=level)
+    with xr.open_dataset(path, engine="tcga") as ds:
+        (matrix,) = ds.data_vars.values()
+        assert not matrix.variable._in_memory
+        assert (matrix.values == naive_matrix(path, version)).all()
+        assert ds.archs4.draw(3, seed=1).sizes["sample"] == 3
+    assert TcgaBackendEntrypoint().guess_can_open(path)
+
+
+def test_archs4_over_dask_keeps_its_accessor(tmp_path):
+    path = write_archs4(tmp_path / "x.h5", n_samples=20, n_features=30)
+    with xr.open_dataset(path, engine="tcga", chunks={}) as ds, xr.open_dataset(path, engine="tcga") as plain:
+        assert ds["counts"].chunks is not None
+        found, expected = ds.archs4.search("myoblast"), plain.archs4.search("myoblast")
+        assert 0 < found.sizes["sample"] < 20
+        assert found["sample"].values.tolist() == expected["sample"].values.tolist()
+        assert (found["counts"].values == expected["counts"].values).all()
+        xr.testing.assert_identical(pickle.loads(pickle.dumps(ds)).compute(), plain.load())
+
+
+def test_archs4_is_no_tree_and_takes_no_options(tmp_path):
+    path = write_archs4(tmp_path / "x.h5")
+    for opened in (xr.open_datatree, xr.open_groups):
+        with pytest.raises(OptionError, match="no tree; use xr.open_dataset"):
+            opened(path, engine="tcga")
+    with pytest.raises(OptionError, match=r"an ARCHS4 file, which has no normalization=.*ds\.archs4"):
+        xr.open_dataset(path, engine="tcga", normalization="TC")
+    with xr.open_dataset(path, engine="tcga", drop_variables=["title", "no such"]) as ds:
+        assert "title" not in ds.coords
+
+
+# -- slides -----------------------------------------------------------------------------------------------------------
+
+
+def test_slides(tmp_path):
+    finest = xr.open_dataset(SLIDE, engine="tcga")
+    assert finest["image"].shape == (2967, 2220, 3)
+    assert not finest["image"].variable._in_memory
+    assert xr.open_dataset(SLIDE, engine="tcga", mpp=15.0, chunks={})["image"].shape == (98, 73, 3)
+    assert xr.open_dataset(SLIDE, engine="tcga", associated="label")["image"].ndim == 3
+    box = xr.open_dataset(SLIDE, engine="tcga", level=0, box_um=(0, 0, 100, 50))
+    assert box.sizes["x"] > box.sizes["y"]
+    tree = xr.open_datatree(SLIDE, engine="tcga")
+    xr.testing.assert_equal(
+        tree["scale0"].to_dataset().isel(x=slice(9), y=slice(9)), finest.isel(x=slice(9), y=slice(9))
+    )
+    assert set(xr.open_groups(SLIDE, engine="tcga")) == {"/", "/scale0"}
+    assert "y" not in xr.open_datatree(SLIDE, engine="tcga", drop_variables="y")["scale0"].coords
+
+
+def test_slides_are_guessed_by_their_bytes(tmp_path):
+    assert isinstance(xr.open_datatree(SLIDE), xr.DataTree)
+    (tmp_path / "text.svs").write_text("no slide")
+    assert not TcgaBackendEntrypoint().guess_can_open(tmp_path / "text.svs")
+    (tmp_path / "slide.tif").symlink_to(SLIDE)
+    assert not TcgaBackendEntrypoint().guess_can_open(tmp_path / "slide.tif")  # others open these
+    assert xr.open_dataset(tmp_path / "slide.tif", engine="tcga", mpp=15.0)["image"].shape == (98, 73, 3)
+
+
+def test_options_of_another_kind_are_refused(path):
+    with pytest.raises(OptionError, match=r"a slide, which has no model=.*mpp, level"):
+        xr.open_dataset(SLIDE, engine="tcga", model="CVAE1_5")
+    with pytest.raises(OptionError, match=r"a cohort, which has no mpp=.*normalization, model"):
+        xr.open_dataset(path, engine="tcga", mpp=15.0)
+    with pytest.raises(OptionError, match=r"a cohort, which has no mpp_base="):
+        xr.open_datatree(path, engine="tcga", mpp_base=0.5)
+    with pytest.raises(OptionError, match="one of them"):
+        xr.open_dataset(SLIDE, engine="tcga", mpp=15.0, level=0)
+
+
+# -- anything else ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_none_of_them_is_said(tmp_path):
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["x"] = 1
+    (tmp_path / "empty.h5").touch()
+    (tmp_path / "text.h5").write_text("name,value")
+    for name, match in (
+        ("other.h5", "HDF5, but neither a cohort .* nor an ARCHS4 file .* it has x"),
+        ("empty.h5", "neither HDF5, .* nor TIFF, .* b''"),
+        ("text.h5", "it starts with b'name,val'"),
+    ):
+        for opened in (xr.open_dataset, xr.open_datatree, xr.open_groups):
+            with pytest.raises(FileFormatError, match=match):
+                opened(tmp_path / name, engine="tcga")
+        assert not TcgaBackendEntrypoint().guess_can_open(tmp_path / name)

@@ -11,7 +11,7 @@ from intake.catalog.base import Catalog
 from intake.catalog.local import LocalCatalogEntry, UserParameter
 from intake.source.base import DataSource
 
-from intake_tcga.drivers.saving import entry_as_dict, yaml_text
+from intake_tcga.drivers.saving import entry_as_dict, saved_arguments, yaml_text
 from intake_tcga.errors import IntakeTcgaError, NameNotFoundError
 from intake_tcga.option_names import check_option_names
 
@@ -61,6 +61,10 @@ class ListedEntry(LocalCatalogEntry):  # type: ignore[misc]
             metadata=dict(metadata),
             catalog=catalog,
         )
+
+    def describe(self) -> dict[str, Any]:
+        """Return what intake shows of an entry, without credentials."""
+        return {**super().describe(), "args": saved_arguments(self._open_args)}
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Intake remakes objects from their arguments' states, which a catalog does not survive.

@@ -26,8 +26,6 @@ def entry_as_dict(
     metadata: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """Return a catalog with one entry, which remakes what these arguments made; without credentials."""
-    given = {key: _saved(key, value) for key, value in arguments.items() if value not in (None, {})}
-    given.pop("metadata", None)
     kept = {key: value for key, value in (metadata or {}).items() if key not in _INTAKES_OWN_METADATA}
     return {
         "sources": {
@@ -35,9 +33,18 @@ def entry_as_dict(
                 "driver": driver,
                 "description": description or "",
                 "metadata": _plain(kept),
-                "args": given,
+                "args": saved_arguments(arguments),
             }
         }
+    }
+
+
+def saved_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those arguments that were given, as a catalog may have them: plain, and without credentials."""
+    return {
+        name: _saved(name, value)
+        for name, value in arguments.items()
+        if value not in (None, {}) and name != "metadata"
     }
 
 
