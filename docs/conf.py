@@ -55,6 +55,7 @@ extensions = [
     "sphinx.ext.napoleon",  # the docstrings are in numpydoc's style
     "sphinx_click",
     "fields",
+    "homes",
     "house",
 ]
 smartquotes = False  # --manifest is no dash
@@ -73,7 +74,7 @@ python_use_unqualified_type_names = True
 
 # Our own names must resolve; those of other packages are not looked up, for that would take the internet.
 nitpicky = True
-nitpick_ignore_regex = [(r"py:.*", r"(?!intake_tcga\.).*")]
+nitpick_ignore_regex = [(r"py:.*", r"(?!intake_tcga\.).*"), (r"py:mod", r".*")]
 
 # -- how it looks --------------------------------------------------------------------------------------------------
 
