@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 from intake_tcga.cache import VerifiedFileCache
 from intake_tcga.errors import IntakeTcgaError, OptionError
 from intake_tcga.progress import can_show
+from intake_tcga.slides.pixels import load_pillow
 from intake_tcga.slides.sources import AT_ONCE, SlideSource
+from intake_tcga.slides.tile_codecs import load_codecs
 
 Result = TypeVar("Result")
 
@@ -72,6 +74,19 @@ def run_batch(
         pool.shutdown(wait=True, cancel_futures=True)
         bar.close()
     return results, failures
+
+
+def check_installed(method: str) -> None:
+    """Refuse a batch of which every slide would fail for want of the same library.
+
+    Raises
+    ------
+    MissingDependencyError
+        imagecodecs or Pillow is not installed.
+    """
+    load_pillow()
+    if method != "tiles":
+        load_codecs()
 
 
 def raise_together(failures: Mapping[str, Exception], total: int, done: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from intake_tcga.errors import CacheError, OptionError
-from intake_tcga.slides.batch import raise_together, run_batch
+from intake_tcga.slides.batch import check_installed, raise_together, run_batch
 from intake_tcga.slides.images import find_sources
 from intake_tcga.slides.opening import View, opened_image
 from intake_tcga.slides.pixels import Pixels, load_pillow
@@ -78,7 +78,7 @@ def contact_sheet(
         raise OptionError(f"method={method!r} is not an option; use {', '.join(map(repr, METHODS))}.")
     names = ("upsample", "mpp_base", "mpp_from")
     view = View(mpp, **{name: options.pop(name) for name in names if name in options})
-    load_pillow()
+    check_installed(method)
     sources, lost = find_sources(slides, **options)
     if not sources:
         raise_together(lost, len(lost), "there are no others")

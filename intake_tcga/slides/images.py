@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from intake_tcga.errors import CacheError, IntakeTcgaError, OptionError
-from intake_tcga.slides.batch import raise_together, run_batch
+from intake_tcga.slides.batch import check_installed, raise_together, run_batch
 from intake_tcga.slides.opening import View, find_source, opened_image
 from intake_tcga.slides.pixels import Pixels, load_pillow
 from intake_tcga.slides.slide import Slide
@@ -131,7 +131,7 @@ def save_images(
     if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 95:
         raise OptionError(f"quality={quality!r} is not possible; give 1 to 95.")
     view = View(mpp, **{name: options.pop(name) for name in _OF_VIEW if name in options})
-    load_pillow()
+    check_installed(method)
     sources, lost = find_sources(slides, **options)
     folder = _Folder.open(out)
     names = _image_names(sources, mpp, _ENDINGS[format])

@@ -2,6 +2,10 @@
 
 import csv
 import hashlib
+import os
+import signal
+import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -12,7 +16,14 @@ from slide_files import write_slide
 
 from intake_tcga.budget import Budget
 from intake_tcga.cache import VerifiedFileCache
-from intake_tcga.errors import AccessDeniedError, CacheError, FileFormatError, IntakeTcgaError, OptionError
+from intake_tcga.errors import (
+    AccessDeniedError,
+    CacheError,
+    FileFormatError,
+    IntakeTcgaError,
+    MissingDependencyError,
+    OptionError,
+)
 from intake_tcga.slides import images
 from intake_tcga.slides.contact_sheet import contact_sheet
 from intake_tcga.slides.images import save_images
@@ -250,3 +261,48 @@ def test_sheets_that_cannot_be(paths, tmp_path, monkeypatch, options, said):
     monkeypatch.setattr("intake_tcga.slides.contact_sheet._MOST_PIXELS", 10**6)
     with pytest.raises(OptionError, match=said or "larger mpp"):
         contact_sheet(**{"slides": paths, "path": "sheet.png"} | options)
+
+
+@pytest.mark.skipif(not hasattr(os, "kill"), reason="no signals here")
+def test_ctrl_c_begins_no_further_slide_and_keeps_what_is_complete(paths, tmp_path, monkeypatch):
+    begun = []
+    real = images.opened_image
+
+    def opened(source, *args, **kwargs):
+        begun.append(source.name)
+        if len(begun) == 1:
+            time.sleep(0.2)  # until the batch waits
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.3)  # meanwhile the batch is told
+        return real(source, *args, **kwargs)
+
+    monkeypatch.setattr(images, "opened_image", opened)
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # also where the tests run in the background
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            save_images(paths, tmp_path, mpp=2.0, workers=1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert begun == ["0.svs"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["0.2um.png", "index.csv"]
+    assert len(pd.read_csv(tmp_path / "index.csv")) == 1
+    assert len(save_images(paths, tmp_path, mpp=2.0)) == 4
+    assert begun.count("0.svs") == 1
+
+
+@pytest.mark.parametrize("absent", ["imagecodecs", "PIL"])
+def test_what_is_not_installed_is_said_with_how_to_install_it(paths, tmp_path, monkeypatch, absent):
+    monkeypatch.setitem(sys.modules, absent, None)
+    monkeypatch.delitem(sys.modules, "PIL.Image", raising=False)
+    lazy = open_slide(paths[0], mpp=2.0)
+    for make in (
+        lambda: lazy["image"].values,
+        lambda: save_images(paths, tmp_path / "out", mpp=2.0),
+        lambda: contact_sheet(paths, tmp_path / "sheet.png", mpp=8.0),
+    ):
+        with pytest.raises(MissingDependencyError, match=r"pip install 'intake-tcga\[slides\]'"):
+            make()
+    assert not (tmp_path / "sheet.png").exists()
+    assert not list(tmp_path.rglob("*.png"))
