@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from intake_tcga.archs4.collection import Archs4Collection
 from intake_tcga.archs4.releases import Release
 from intake_tcga.drivers.archs4_source import Archs4Source
 from intake_tcga.drivers.listing import ListedEntry, ListingCatalog
+from intake_tcga.drivers.options import given_of
 from intake_tcga.errors import NameNotFoundError
 
 if TYPE_CHECKING:
     import pandas as pd
     from intake.readers.entry import Catalog as CatalogV2
+
+ARCHS4_OPTIONS = tuple(field.name for field in fields(Archs4Collection))
+"""Arguments that say how files are reached."""
 
 
 class Archs4Catalog(ListingCatalog):
@@ -52,14 +57,7 @@ class Archs4Catalog(ListingCatalog):
         releases: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        options = {
-            "storage_options": storage_options,
-            "offline": offline,
-            "cache_storage": cache_storage,
-            "verify": verify,
-            "progress": progress,
-        }
-        self._options = {name: value for name, value in options.items() if value is not None}
+        self._options = given_of(locals(), ARCHS4_OPTIONS)
         self.collection = Archs4Collection.of(**self._options, **self.not_intakes_own(kwargs))
         self._subset = None if releases is None else tuple(releases)
         super().__init__(**{"name": None, **kwargs}, storage_options=dict(storage_options or {}))

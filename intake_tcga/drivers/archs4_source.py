@@ -11,7 +11,7 @@ from intake.source.base import Schema
 
 from intake_tcga.archs4.collection import Archs4Collection
 from intake_tcga.archs4.narrowing import Narrowing
-from intake_tcga.drivers.dataset_source import DatasetSource
+from intake_tcga.drivers.dataset_source import DatasetSource, schema_of
 from intake_tcga.drivers.options import tidy
 from intake_tcga.remote import redact
 
@@ -108,17 +108,7 @@ class Archs4Source(DatasetSource):
 
     def _get_schema(self) -> Schema:
         with self._open(chunks=None) as dataset:
-            matrix = next(iter(dataset.data_vars.values()))
-            return Schema(
-                dtype=str(matrix.dtype),
-                shape=matrix.shape,
-                npartitions=1,
-                extra_metadata={
-                    "dims": {str(dim): size for dim, size in dataset.sizes.items()},
-                    "data_vars": {str(name): list(map(str, v.dims)) for name, v in dataset.data_vars.items()},
-                    "coords": sorted(map(str, dataset.coords)),
-                },
-            )
+            return schema_of(dataset, next(iter(dataset.data_vars)))
 
     def _open(self, *, chunks: Any) -> xr.Dataset:
         return self.collection.open(

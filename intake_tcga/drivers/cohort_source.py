@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from intake.source.base import Schema
 
 from intake_tcga.cohorts.selection import Narrowing
-from intake_tcga.drivers.dataset_source import DatasetSource
+from intake_tcga.drivers.dataset_source import DatasetSource, schema_of
 from intake_tcga.drivers.options import collection_of
 
 if TYPE_CHECKING:
@@ -107,17 +107,7 @@ class CohortSource(DatasetSource):
 
     def _get_schema(self) -> Schema:
         with self._open(chunks=None) as dataset:
-            real = dataset["real"]
-            return Schema(
-                dtype=str(real.dtype),
-                shape=real.shape,
-                npartitions=1,
-                extra_metadata={
-                    "dims": {str(dim): size for dim, size in dataset.sizes.items()},
-                    "data_vars": {str(name): list(map(str, v.dims)) for name, v in dataset.data_vars.items()},
-                    "coords": sorted(map(str, dataset.coords)),
-                },
-            )
+            return schema_of(dataset, "real")
 
     def _open(self, *, chunks: Any) -> xr.Dataset:
         return self.collection.open(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from abc import abstractmethod
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from intake.source.base import DataSource
+from intake.source.base import DataSource, Schema
 
 from intake_tcga.drivers.saving import entry_as_dict, yaml_text
 from intake_tcga.errors import OptionError
@@ -71,3 +72,18 @@ class DatasetSource(DataSource):  # type: ignore[misc]
         return yaml_text(self._yaml())
 
     _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
+
+
+def schema_of(dataset: xr.Dataset, variable: Hashable) -> Schema:
+    """Return what ``discover()`` says of a Dataset, as of its foremost variable; nothing of that is read."""
+    foremost = dataset[variable]
+    return Schema(
+        dtype=str(foremost.dtype),
+        shape=foremost.shape,
+        npartitions=1,
+        extra_metadata={
+            "dims": {str(dim): size for dim, size in dataset.sizes.items()},
+            "data_vars": {str(name): list(map(str, v.dims)) for name, v in dataset.data_vars.items()},
+            "coords": sorted(map(str, dataset.coords)),
+        },
+    )

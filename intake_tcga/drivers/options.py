@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -14,10 +14,15 @@ COLLECTION_OPTIONS = tuple(field.name for field in fields(CohortCollection))
 
 def collection_of(arguments: Mapping[str, Any]) -> CohortCollection:
     """Make the collection that a driver's arguments describe; other arguments are passed over."""
-    options = {name: arguments[name] for name in COLLECTION_OPTIONS if arguments[name] is not None}
+    options = given_of(arguments, COLLECTION_OPTIONS)
     if "urlpath" in options:
         options["urlpath"] = tidy(options["urlpath"])
     return CohortCollection.of(**options)
+
+
+def given_of(arguments: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return those of some arguments that were given."""
+    return {name: arguments[name] for name in names if arguments[name] is not None}
 
 
 def tidy(urlpath: str) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intake_tcga.drivers.listing import ListedEntry, ListingCatalog
-from intake_tcga.drivers.slide_source import SlideSource
+from intake_tcga.drivers.options import given_of
+from intake_tcga.drivers.slide_source import SLIDE_OPTIONS, SlideSource
 from intake_tcga.errors import IntakeTcgaError
 from intake_tcga.slides.access import open_slides
 from intake_tcga.slides.collection import SlideCollection
@@ -51,8 +52,6 @@ class SlideCatalog(ListingCatalog):
     name = "tcga_slides"
     driver = "tcga_slides"
     positional = ("endpoint",)
-    reached_by = ("endpoint", "token_file", "access", "offline", "cache_storage", "verify", "progress")
-    """Arguments that say how slides are reached, for each of them too."""
 
     def __init__(
         self,
@@ -67,16 +66,7 @@ class SlideCatalog(ListingCatalog):
         files: Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        options = {
-            "endpoint": endpoint,
-            "token_file": token_file,
-            "access": access,
-            "offline": offline,
-            "cache_storage": cache_storage,
-            "verify": verify,
-            "progress": progress,
-        }
-        self._options = {name: value for name, value in options.items() if value is not None}
+        self._options = given_of(locals(), SLIDE_OPTIONS)
         self._manifest = manifest
         self._files = None if files is None else tuple(files)
         self._found: dict[str, Slide] = {}
@@ -227,5 +217,5 @@ class SlideEntry(ListedEntry):
         return self._catalog._find(self._name)  # type: ignore[no-any-return]
 
     def _share(self, source: SlideSource, user_parameters: Any) -> None:
-        if not {"slide", *SlideCatalog.reached_by} & set(user_parameters):
+        if not {"slide", *SLIDE_OPTIONS} & set(user_parameters):
             source.collection = self._catalog.collection.alone(self._slide)  # the GDC need not be asked again

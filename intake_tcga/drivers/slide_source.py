@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from intake.source.base import Schema
 
 from intake_tcga.drivers.dataset_source import DatasetSource
-from intake_tcga.drivers.options import tidy
+from intake_tcga.drivers.options import given_of, tidy
 from intake_tcga.remote import redact
 from intake_tcga.slides.collection import SlideCollection
 
 if TYPE_CHECKING:
     import xarray as xr
     from intake.readers.entry import Catalog as CatalogV2
+
+SLIDE_OPTIONS = ("endpoint", "token_file", "access", "offline", "cache_storage", "verify", "progress")
+"""Arguments that say how slides are reached."""
 
 
 class SlideSource(DatasetSource):
@@ -72,15 +75,7 @@ class SlideSource(DatasetSource):
         storage_options: dict[str, Any] | None = None,
         metadata: dict[str, Any] | None = None,
     ) -> None:
-        self._options = {
-            "endpoint": endpoint,
-            "token_file": token_file,
-            "access": access,
-            "offline": offline,
-            "cache_storage": cache_storage,
-            "verify": verify,
-            "progress": progress,
-        }
+        self._options = given_of(locals(), SLIDE_OPTIONS)
         super().__init__(storage_options=storage_options or {}, metadata=metadata)
         self.name = self.slide = tidy(slide)
         self.view: dict[str, Any] = {

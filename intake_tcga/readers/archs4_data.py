@@ -68,15 +68,6 @@ class Archs4File(_OfArchs4, HDF5):  # type: ignore[misc]
         (None, rb"\A\x89HDF[\s\S]*?expression\0[\s\S]*?geo_accession"),
     }
 
-    def __init__(
-        self,
-        url: str,
-        storage_options: Mapping[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **options: Any,
-    ) -> None:
-        self._take(metadata, options, url=url, storage_options=storage_options)
-
 
 class Archs4Releases(_OfArchs4, BaseData):  # type: ignore[misc]
     """The files that ARCHS4 publishes; nobody is asked for their list.

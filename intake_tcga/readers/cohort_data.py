@@ -138,14 +138,6 @@ class CohortFile(Data, HDF5):  # type: ignore[misc]
     filepattern = r"^.*(/syng-bts/releases/download/|/tcga/(mirna|rnaseq)/)[^/]+/(.*/)?[^/]+\.h5$"
     magic: ClassVar[set[Any]] = {(None, rb"clinical_variable\0")}  # an attribute's name, as HDF5 writes it
 
-    def __init__(
-        self,
-        url: str,
-        storage_options: Mapping[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-    ) -> None:
-        self._take(metadata, {}, url=url, storage_options=storage_options)
-
     def local_path(self) -> str:
         """Return the path of the file on this machine; a remote one is fetched into the cache."""
         from fsspec import open_local

@@ -37,6 +37,15 @@ class Data(metaclass=_Foremost):
     metadata: dict[str, Any]
     _given: dict[str, Any]  # underscored: intake prints and saves all other attributes
 
+    def __init__(
+        self,
+        url: str,
+        storage_options: Mapping[str, Any] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self._take(metadata, options, url=url, storage_options=storage_options)
+
     def _take(self, metadata: dict[str, Any] | None, options: Mapping[str, Any], **given: Any) -> None:
         check_option_names(options, self.fields, type(self).__name__)
         self.metadata = metadata or {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from intake.readers.datatypes import TIFF, BaseData
@@ -57,15 +57,6 @@ class SlideFile(_OfSlides, TIFF):  # type: ignore[misc]
     mimetypes = ""
     filepattern = r"^.*\.svs$"  # from the start: intake prefers what matches earliest
     magic: ClassVar[set[Any]] = {(None, rb"\A(?:II[*+]\0|MM\0[*+])[\s\S]*?Aperio ")}
-
-    def __init__(
-        self,
-        url: str,
-        storage_options: Mapping[str, Any] | None = None,
-        metadata: dict[str, Any] | None = None,
-        **options: Any,
-    ) -> None:
-        self._take(metadata, options, url=url, storage_options=storage_options)
 
 
 class GdcSlides(_OfSlides, BaseData):  # type: ignore[misc]
