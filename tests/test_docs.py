@@ -93,17 +93,20 @@ def test_lists_are_whole():
     assert [v for v in variables if f"`{v}`" not in page("reference/environment.md")] == []
 
 
-def test_old_calls_have_new_ones():
-    rows = re.findall(r"^\| `.*?\| (.*) \|$", page("how-to/syng-bts.md"), re.MULTILINE)
+@pytest.mark.parametrize("name", ["syng-bts", "archs4py"])
+def test_old_calls_have_new_ones(name):
+    from intake_tcga.archs4.accessor import Archs4Accessor
+    from intake_tcga.cohorts.accessor import CohortAccessor
+
+    accessors = {"ds.tcga": CohortAccessor, "ds.archs4": Archs4Accessor}
+    rows = re.findall(r"^\| `.*?\| (.*) \|$", page(f"how-to/{name}.md"), re.MULTILINE)
     assert len(rows) > 15
     for new in (code for row in rows for code in re.findall(r"`(.*?)`", row)):
         for node in ast.walk(ast.parse(new)):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "intake_tcga":
                 assert node.attr in intake_tcga.__all__
-            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "ds.tcga":
-                from intake_tcga.cohorts.accessor import CohortAccessor
-
-                assert hasattr(CohortAccessor, node.attr)
+            if isinstance(node, ast.Attribute) and (accessor := accessors.get(ast.unparse(node.value))):
+                assert hasattr(accessor, node.attr)
 
 
 def test_links_between_pages_lead_somewhere():
