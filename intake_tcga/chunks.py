@@ -222,8 +222,15 @@ _layouts: WeakKeyDictionary[h5py.File, dict[str, Layout]] = WeakKeyDictionary()
 def _layout(file: Hdf5File, h5: h5py.File, path: str) -> Layout:
     known = _layouts.setdefault(h5, {})
     if path not in known:
-        known[path] = layout_of(h5[path], path, file.reader(h5), file.kept)
+        try:
+            known[path] = layout_of(h5[path], path, file.reader(h5), file.kept)
+        except FileFormatError as error:
+            raise _damaged(file, path, error) from error
     return known[path]
+
+
+def _damaged(file: Hdf5File, path: str, error: FileFormatError) -> FileFormatError:
+    return FileFormatError(f"{file.path} is damaged: of {path!r}, {error}. {file.remedy}")
 
 
 # ── where it is ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -251,9 +258,7 @@ def _located(
     try:
         places = job.layout.locate(job.numbers(cells), source.read)
     except FileFormatError as error:
-        raise FileFormatError(
-            f"{file.path} is damaged: of {job.request.path!r}, {error}. {file.remedy}"
-        ) from error
+        raise _damaged(file, job.request.path, error) from error
     most = 2 * math.prod(job.layout.grid) * job.layout.stored.itemsize + 2**16
     wrong = (places.offset < 0) | (places.offset + places.size > source.end) | (places.size > most)
     if wrong.any():
