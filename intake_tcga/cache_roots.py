@@ -38,11 +38,14 @@ def read_only_roots(roots: Sequence[str | os.PathLike[str]] | None, writable: Pa
     return tuple(dict.fromkeys(root for root in found if root != writable))
 
 
-def state_folder(path: str | os.PathLike[str]) -> Path:
-    """Return where a cache remembers things of a file: in the cache that the file is in, else in the user's."""
+def state_folder(path: str | os.PathLike[str], otherwise: Path | None = None) -> Path:
+    """Return where a cache remembers things of a file: in the cache that the file is in, else where told to.
+
+    Told nothing, in the user's.
+    """
     states = (folder / ".intake-tcga" for folder in _absolute(path).parents)
     found = next((state for state in states if state.is_dir() and os.access(state, os.W_OK)), None)
-    return found or writable_root() / ".intake-tcga"
+    return found or otherwise or writable_root() / ".intake-tcga"
 
 
 def is_offline(offline: bool | str | None) -> bool:

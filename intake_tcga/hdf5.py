@@ -142,13 +142,15 @@ class Hdf5File:
         A local file's path; or a remote file, of which only what is asked for is fetched.
     state
         The folder in which the structure of a remote file is kept, so that opening it again costs hardly a request;
-        by default in the user's cache. Nothing is kept of local files.
+        by default in the user's cache. Of a local file only columns of text are kept, and here only if it lies in
+        no cache itself; see :mod:`intake_tcga.kept_columns`.
     """
 
     def __init__(
         self, source: str | os.PathLike[str] | RangedFile, *, state: str | os.PathLike[str] | None = None
     ) -> None:
         self.remote: RangedFile | None
+        self.state = Path(state).absolute() if state is not None else None
         if isinstance(source, str | os.PathLike):
             self.path = os.fspath(Path(source).absolute())
             self.remote = None
@@ -157,8 +159,7 @@ class Hdf5File:
         else:
             self.path = source.shown_url  # a name, for messages: without credentials
             self.remote = source
-            folder = Path(state).absolute() if state is not None else writable_root() / ".intake-tcga"
-            self._opening = _RemoteOpening(source, folder)
+            self._opening = _RemoteOpening(source, self.state or writable_root() / ".intake-tcga")
             self._manager = CachingFileManager(self._opening, mode="r", lock=_ForkSafeLock())
 
     @contextmanager

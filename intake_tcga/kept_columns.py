@@ -1,8 +1,9 @@
 """Columns of a file kept on disk as Parquet, one file a column, so that what was decoded once need not be again.
 
-They lie in a cache's own folder, and hold as long as the file keeps its size, time and inode; those of a remote file,
-its URL, size and ETag. They are a convenience: whatever is damaged, unwritable or gone is decoded anew. Any number of
-processes may read and write them at once: a column appears whole, under its name, or not at all.
+They lie in the folder of the cache that the file is in, or else was opened with, and hold as long as the file keeps its
+size, time and inode; those of a remote file, its URL, size and ETag. They are a convenience: whatever is damaged,
+unwritable or gone is decoded anew. Any number of processes may read and write them at once: a column appears whole,
+under its name, or not at all.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from intake_tcga.cache_roots import state_folder
 from intake_tcga.derived import too_fresh
 from intake_tcga.errors import IntakeTcgaError
 from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.kept import entry_of, note_use, note_written
 from intake_tcga.stamps import Signature
 
 if TYPE_CHECKING:
@@ -68,7 +70,9 @@ def recall_column(file: Hdf5File, path: str) -> pa.Array | None:
             known = kept.schema_arrow.metadata or {}
             if known.get(b"state") != place.state or known.get(b"path") != _raw(path):
                 return None
-            return kept.read(use_threads=False).column(0).combine_chunks()
+            column = kept.read(use_threads=False).column(0).combine_chunks()
+        note_use(_name(place, path))
+        return column
     except (OSError, pa.ArrowException, UnicodeError):
         return None
 
@@ -108,7 +112,9 @@ def keep_column(file: Hdf5File, path: str, column: pa.Array, before: bytes | Non
             write_statistics=False,
             write_page_checksum=True,  # a damaged page would be text that nobody wrote
         )
+        size = fresh.stat().st_size
         fresh.replace(_name(place, path))
+        note_written(_name(place, path), size)
     except (OSError, pa.ArrowException):
         with suppress(OSError):
             fresh.unlink()
@@ -132,7 +138,7 @@ def _place(file: Hdf5File) -> _Place | None:
     if signature is None:
         return None
     state = f"{_FORMAT} {signature.size} {signature.mtime_ns} {signature.inode}"
-    folder = state_folder(path) / "columns" / hashlib.sha256(_raw(file.path)).hexdigest()[:32]
+    folder = entry_of(file.path, state_folder(path, file.state) / "columns")
     return _Place(folder, state.encode(), lasting=not too_fresh(signature))
 
 

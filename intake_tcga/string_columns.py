@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -45,8 +45,17 @@ _LONGEST = 2**31 - 1
 _WORTH_IT = 0.8  # how much of its size a column may keep as a dictionary to become one
 _LARGEST_COLUMN = 2**31 - 1  # bytes that Arrow's 32-bit offsets reach
 
+Expect: TypeAlias = Callable[[int], AbstractContextManager[None]]
+"""Is told how many bytes will be read, roughly, and returns what they are read in."""
 
-def read_column(file: Hdf5File, path: str, rows: Rows | None = None) -> pa.Array:
+
+def _expect_anything(_size: int) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def read_column(
+    file: Hdf5File, path: str, rows: Rows | None = None, *, expect: Expect = _expect_anything
+) -> pa.Array:
     """Read a one-dimensional dataset, or some rows of it, as one Arrow column.
 
     Parameters
@@ -57,6 +66,9 @@ def read_column(file: Hdf5File, path: str, rows: Rows | None = None) -> pa.Array
         The dataset's path in it.
     rows : numpy.ndarray of int, optional
         Which rows, from 0, in any order; they may repeat. By default all of them.
+    expect : callable, optional
+        Called with the bytes that will be read, as soon as these are known and before they are read; returns a context
+        manager that holds meanwhile.
 
     Returns
     -------
@@ -85,24 +97,29 @@ def read_column(file: Hdf5File, path: str, rows: Rows | None = None) -> pa.Array
     with file.opened() as h5:
         kind, length = _inspect(h5, path, what, file.remedy)
     if rows is None:
-        return _read(file, path, kind, length, None, what)
+        return _read(file, path, kind, length, None, what, expect)
     distinct, back = np.unique(rows, return_inverse=True)
     if len(distinct) and not 0 <= distinct[0] <= distinct[-1] < length:
         raise IndexError(f"rows {distinct[0]} to {distinct[-1]} of the {length} of {what}")
-    column = _read(file, path, kind, length, distinct, what)
+    column = _read(file, path, kind, length, distinct, what, expect)
     return column if np.array_equal(distinct, rows) else column.take(pa.array(back))
 
 
-def _read(file: Hdf5File, path: str, kind: str, length: int, rows: Rows | None, what: str) -> pa.Array:
+def _read(
+    file: Hdf5File, path: str, kind: str, length: int, rows: Rows | None, what: str, expect: Expect
+) -> pa.Array:
     """Read a column; of rows that are given, which rise, only these."""
-    if kind == "number":
-        return _numbers(file, path, length, rows)
     if kind == "variable" and (stored := _stored_references(file, path)) is not None:
         with file.errors(), _reading(file) as (read, end):
             references = _read_references(read, end, stored, length, rows, what)
-            return _from_heaps(read, end, references, what)
-    texts = _fixed if kind == "fixed" else _through_h5py
-    return _assemble(texts(file, path, length, rows), None)
+            return _from_heaps(read, end, references, what, expect)
+    with file.opened() as h5:
+        size = int(h5[path].id.get_storage_size())
+    with expect(size):
+        if kind == "number":
+            return _numbers(file, path, length, rows)
+        texts = _fixed if kind == "fixed" else _through_h5py
+        return _assemble(texts(file, path, length, rows), None)
 
 
 def require_arrow() -> None:
@@ -267,7 +284,9 @@ def _decode_references(data: Any, stored: _Stored, mask: int, what: str) -> npt.
     return np.frombuffer(data, dtype=REFERENCE)
 
 
-def _from_heaps(read: ReadRanges, end: int, references: npt.NDArray[Any], what: str) -> pa.Array:
+def _from_heaps(
+    read: ReadRanges, end: int, references: npt.NDArray[Any], what: str, expect: Expect
+) -> pa.Array:
     """Gather what the references mean."""
     import pyarrow as pa
 
@@ -278,7 +297,8 @@ def _from_heaps(read: ReadRanges, end: int, references: npt.NDArray[Any], what: 
     if present is not None:
         order = np.concatenate([present if order is None else present[order], missing])
         parts = chain(parts, [pa.repeat("", len(missing))])
-    return _assemble(parts, order)
+    with expect(sum(int(batch.expected.sum()) for batch in batches)):
+        return _assemble(parts, order)
 
 
 @contextmanager

@@ -97,6 +97,12 @@ def open_archs4(
     TransferError, AccessDeniedError, IntegrityError
         It could not be read from where it is.
 
+    Notes
+    -----
+    Before a request fetches much of a remote file (50 MB, or most of it), the log says how much of how much, and how
+    long that takes; so does the terminal or notebook, unless the cache has ``progress=False``. Of blocks that Dask
+    reads it is said once, when they have come to that much.
+
     Examples
     --------
     >>> ds = open_archs4(sample_archs4, chunks={})
@@ -109,7 +115,7 @@ def open_archs4(
     cache = _with_offline(cache, offline)
     place = _located(source, cache, storage_options, download=download, force=force)
     file = Hdf5File(place.where, state=cache.root / ".intake-tcga")
-    return open_dataset(file, chunks=chunks, attrs=place.attrs)
+    return open_dataset(file, chunks=chunks, attrs=place.attrs, progress=cache.progress)
 
 
 def download_archs4(

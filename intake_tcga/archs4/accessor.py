@@ -12,7 +12,8 @@ import xarray as xr
 from intake_tcga.archs4 import search as searching
 from intake_tcga.archs4 import selection
 from intake_tcga.archs4.link import rows_of
-from intake_tcga.archs4.samples import SAMPLE, Samples
+from intake_tcga.archs4.matrix_blocks import narrowed
+from intake_tcga.archs4.samples import Samples
 from intake_tcga.errors import OptionError
 from intake_tcga.feature_groups import join_features
 from intake_tcga.grouping import How
@@ -320,5 +321,5 @@ class Archs4Accessor:
 
     def _narrowed(self, found: npt.NDArray[np.intp], table: Iterable[str] | None) -> Any:
         """Return the samples found as a Dataset, or some of their fields as a table."""
-        narrowed = self._dataset.isel({SAMPLE: found})
-        return narrowed if table is None else Samples(narrowed).frame(dict.fromkeys(table))
+        some = narrowed(self._dataset, found)
+        return some if table is None else Samples(some).frame(dict.fromkeys(table))

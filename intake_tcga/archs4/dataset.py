@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from intake_tcga._version import __version__
+from intake_tcga.archs4.announcements import Announcements
 from intake_tcga.archs4.labels import LABELS, FeatureLabels, SampleLabels
 from intake_tcga.archs4.layout import Layout, read_layout
 from intake_tcga.archs4.link import FieldArray
 from intake_tcga.archs4.matrix import SampleMatrix
+from intake_tcga.archs4.matrix_blocks import MatrixBlocks
 from intake_tcga.archs4.metadata import SampleMetadata, sample_metadata
 from intake_tcga.archs4.releases import CITATION, LICENCE
-from intake_tcga.chunking import check_chunks, over_dask
+from intake_tcga.chunking import check_chunks
 from intake_tcga.hdf5 import Hdf5File
 from intake_tcga.lazy import LazyStack
 from intake_tcga.lazy_index import lazy_coordinate
@@ -35,6 +38,7 @@ def open_dataset(
     *,
     chunks: int | str | Mapping[Any, Any] | None = None,
     attrs: Mapping[str, Any] | None = None,
+    progress: bool | None = None,
 ) -> xr.Dataset:
     """Open an ARCHS4 file as a lazy Dataset.
 
@@ -48,6 +52,9 @@ def open_dataset(
         dimensions to these, as in :func:`xarray.open_dataset`.
     attrs
         Further attributes: where it comes from, its licence.
+    progress
+        Whether large reads of a remote file are shown as well as logged; None shows them on a terminal or in a
+        notebook.
 
     Returns
     -------
@@ -78,25 +85,20 @@ def open_dataset(
 
     require_arrow()  # now, and not when somebody prints the Dataset
     try:
-        layout = read_layout(file)
-        ds = _laid_out(file, layout, sample_metadata(file, layout), attrs or {})
+        layout, attrs = read_layout(file), attrs or {}
+        announcements = Announcements(file, progress, attrs.get("intake_tcga:release"))
+        metadata = sample_metadata(file, layout, announcements)
+        blocks = _matrix(file, layout, announcements)
+        metadata.blocks = blocks
+        ds = _laid_out(file, layout, metadata, blocks, attrs)
         if chunks is not None:
             check_chunks(chunks, ds.sizes)
-            ds = chunked(ds, chunks, file)
+            ds = ds.assign({blocks.name: blocks.of(slice(0, layout.n_samples, 1), chunks)})
     except BaseException:
         file.close()
         raise
     ds.set_close(file.close)
     return ds
-
-
-def chunked(ds: xr.Dataset, chunks: int | str | Mapping[Any, Any], file: Hdf5File) -> xr.Dataset:
-    """Return the Dataset with its matrix over dask; its coordinates stay lazy, and know the file's rows."""
-    from dask.base import tokenize
-
-    token = tokenize(file.path, _identity(file), chunks)
-    bare = ds.drop_vars([name for name in ds.coords if name not in ds.dims])
-    return ds.assign({name: v.variable for name, v in over_dask(bare, chunks, token).data_vars.items()})
 
 
 def in_memory(ds: xr.Dataset) -> xr.Dataset:
@@ -110,12 +112,19 @@ def in_memory(ds: xr.Dataset) -> xr.Dataset:
     return load_whole(ds, instead="choose samples (search, series, draw), or use to_dask()")
 
 
-def _laid_out(
-    file: Hdf5File, layout: Layout, metadata: SampleMetadata, attrs: Mapping[str, Any]
-) -> xr.Dataset:
-    """Lay a described file out as one Dataset."""
-    matrix = SampleMatrix(file, layout.matrix, layout.samples_axis)
+def _matrix(file: Hdf5File, layout: Layout, announcements: Announcements) -> MatrixBlocks:
+    """Describe the matrix, lazy or in blocks."""
+    matrix = SampleMatrix(file, layout.matrix, layout.samples_axis, announcements)
     described = {"units": _UNITS[layout.variable], **layout.matrix.attrs}
+    if file.remote is not None:
+        return MatrixBlocks(layout.variable, matrix, described, (file.path, file.remote.identity.key))
+    return MatrixBlocks(layout.variable, matrix, described, (file.path, Path(file.path).stat().st_mtime_ns))
+
+
+def _laid_out(
+    file: Hdf5File, layout: Layout, metadata: SampleMetadata, blocks: MatrixBlocks, attrs: Mapping[str, Any]
+) -> xr.Dataset:
+    """Lay a described file out as one Dataset; its coordinates are lazy, and know the file's rows."""
     coords: dict[str, xr.Variable] = {}
     for name, path in layout.fields.items():
         array = layout.arrays[path]
@@ -130,7 +139,7 @@ def _laid_out(
     sample, sample_index = lazy_coordinate(samples, "sample", {FIELD: layout.accession})
     feature, feature_index = lazy_coordinate(features, "feature", {LABELS: "not read yet"})
     return xr.Dataset(
-        {layout.variable: matrix.variable(described)},
+        {layout.variable: blocks.whole},
         xr.Coordinates(
             {"sample": sample, "feature": feature, **coords},
             {"sample": sample_index, "feature": feature_index},
@@ -155,11 +164,3 @@ def _with_terms(notes: dict[str, Any]) -> dict[str, Any]:
     makers = f"{notes.get('author', '')} {notes.get('laboratory', '')}"
     theirs = "Lachmann" in makers or "Ma'ayan" in makers
     return {"licence": LICENCE, "citation": CITATION, **notes} if theirs else notes
-
-
-def _identity(file: Hdf5File) -> Any:
-    from pathlib import Path
-
-    if file.remote is not None:
-        return file.remote.identity.key
-    return Path(file.path).stat().st_mtime_ns

@@ -11,6 +11,7 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from intake_tcga import chunks
+from intake_tcga.archs4.announcements import Announcements
 from intake_tcga.hdf5 import Hdf5File
 from intake_tcga.hdf5_structure import ArrayInfo
 
@@ -31,10 +32,19 @@ class SampleMatrix(BackendArray):  # type: ignore[misc,unused-ignore]
         The matrix as it is in the file.
     samples_axis
         The axis of it along which the samples are.
+    announcements
+        Say what large reads of a remote file take.
     """
 
-    def __init__(self, file: Hdf5File, array: ArrayInfo, samples_axis: Literal[0, 1]) -> None:
+    def __init__(
+        self,
+        file: Hdf5File,
+        array: ArrayInfo,
+        samples_axis: Literal[0, 1],
+        announcements: Announcements | None = None,
+    ) -> None:
         self._file = file
+        self._announcements = announcements or Announcements(file)
         self._array = array
         self._axis = samples_axis
         self.shape = array.shape if samples_axis == 0 else array.shape[::-1]
@@ -43,14 +53,18 @@ class SampleMatrix(BackendArray):  # type: ignore[misc,unused-ignore]
     @property
     def preferred_chunks(self) -> dict[str, int]:
         """Lengths of dask's chunks: all features of as many samples as make 64 to 128 MiB, in whole stored chunks."""
-        row = max(1, self.shape[1] * self.dtype.itemsize)
-        stored = self._array.chunks[self._axis] if self._array.chunks else 1
+        row, stored = max(1, self.shape[1] * self.dtype.itemsize), self.stored_samples
         samples = max(1, _TASK // row)
         if samples > stored:
             samples -= samples % stored
         elif samples * 2 > stored:
             samples = stored
         return {"sample": max(1, min(samples, self.shape[0])), "feature": max(1, self.shape[1])}
+
+    @property
+    def stored_samples(self) -> int:
+        """Samples in a stored chunk, of which none can be read alone."""
+        return self._array.chunks[self._axis] if self._array.chunks else 1
 
     def variable(self, attrs: dict[str, Any]) -> xr.Variable:
         """Return the lazy variable over this array, samples × features."""
@@ -76,7 +90,9 @@ class SampleMatrix(BackendArray):  # type: ignore[misc,unused-ignore]
             request = chunks.Request(self._array.path, source, result, dest)
         else:
             request = chunks.Request(self._array.path, source[::-1], result.T, dest[::-1])
-        chunks.read(self._file, [request])
+        wanted = chunks.estimate(self._file, [request]).bytes if self._file.remote else 0
+        with self._announcements.of_values(lengths[0], lengths[1], wanted):
+            chunks.read(self._file, [request])
         scalars = tuple(0 if isinstance(part, int | np.integer) else slice(None) for part in key)
         return result[scalars]
 

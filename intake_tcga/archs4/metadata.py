@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from intake_tcga.archs4.announcements import Announcements
 from intake_tcga.archs4.layout import ACCESSION, Layout
 from intake_tcga.errors import NameNotFoundError
 from intake_tcga.facets import no_such
@@ -19,6 +23,8 @@ from intake_tcga.string_columns import read_column, require_arrow
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from intake_tcga.archs4.matrix_blocks import MatrixBlocks
 
 _IN_MEMORY = 512 * 2**20  # bytes of columns that stay in memory, of one file
 _FEW = 100  # rows are few when there are this many times as many in the file
@@ -37,13 +43,25 @@ class SampleMetadata:
         Field → path of its dataset in the file. Several fields may have one path.
     n_samples : int
         Length of each of them.
+    announcements : Announcements, optional
+        Say what large fields of a remote file take.
     """
 
-    def __init__(self, file: Hdf5File, fields: Mapping[str, str], n_samples: int) -> None:
+    def __init__(
+        self,
+        file: Hdf5File,
+        fields: Mapping[str, str],
+        n_samples: int,
+        announcements: Announcements | None = None,
+    ) -> None:
         self._file = file
+        self._announcements = announcements or Announcements(file)
         self._paths = dict(fields)
         self._columns: OrderedDict[str, pa.Array] = OrderedDict()
+        self._turns: dict[tuple[int, str], threading.Lock] = {}
         self.n_samples = n_samples
+        self.blocks: MatrixBlocks | None = None
+        """The matrix of the same samples, where it is over Dask."""
 
     @property
     def file(self) -> Hdf5File:
@@ -78,12 +96,14 @@ class SampleMetadata:
             Without pyarrow.
         """
         path = self._path(field)
-        column = self._known(path)
-        if column is None:
-            before = state_of(self._file)
-            column = read_column(self._file, path)
-            keep_column(self._file, path, column, before)
-            self._remember(path, column)
+        with self._turn(path):
+            column = self._known(path)
+            if column is None:
+                before = state_of(self._file)
+                expect = partial(self._announcements.of_field, field)
+                column = read_column(self._file, path, expect=expect)
+                keep_column(self._file, path, column, before)
+                self._remember(path, column)
         return column
 
     def taken(self, field: str, rows: npt.NDArray[np.intp]) -> pa.Array:
@@ -165,7 +185,7 @@ class SampleMetadata:
         return pd.DataFrame({field: self.values(field, rows) for field in wanted}, index=index)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_columns": OrderedDict()}
+        return {**self.__dict__, "_columns": OrderedDict(), "_turns": {}}
 
     def __copy__(self) -> SampleMetadata:
         return self  # nothing in it ever changes
@@ -181,10 +201,14 @@ class SampleMetadata:
             raise NameNotFoundError(no_such("field", field, self.fields))
         return self._paths[field]
 
+    def _turn(self, path: str) -> threading.Lock:
+        """Return a column's own lock: of threads that want it at once, one decodes it."""
+        # By process, since a forked child may inherit a lock that is held by a thread it has not. Whoever holds one
+        # may wait for HDF5's lock; nobody who holds HDF5's asks for a column.
+        return self._turns.setdefault((os.getpid(), path), threading.Lock())
+
     def _known(self, path: str) -> pa.Array | None:
         """Return a column that is in memory or was kept on disk."""
-        # No lock: two threads that want the same column at once both read it, and none waits for HDF5's own lock
-        # while it holds another one.
         column = self._columns.get(path)
         if column is not None:
             return column
@@ -207,7 +231,9 @@ class SampleMetadata:
             total -= one.nbytes
 
 
-def sample_metadata(file: Hdf5File, layout: Layout) -> SampleMetadata:
+def sample_metadata(
+    file: Hdf5File, layout: Layout, announcements: Announcements | None = None
+) -> SampleMetadata:
     """Return the metadata of a described file's samples; nothing is read.
 
     Parameters
@@ -216,12 +242,14 @@ def sample_metadata(file: Hdf5File, layout: Layout) -> SampleMetadata:
         The file.
     layout : Layout
         Its description.
+    announcements : Announcements, optional
+        Say what large fields of a remote file take.
 
     Returns
     -------
     SampleMetadata
     """
-    return SampleMetadata(file, layout.fields, layout.n_samples)
+    return SampleMetadata(file, layout.fields, layout.n_samples, announcements)
 
 
 def as_numpy(column: pa.Array) -> npt.NDArray[Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from intake_tcga.archs4.matrix_blocks import narrowed
 from intake_tcga.archs4.samples import Samples
 from intake_tcga.archs4.search import find
 from intake_tcga.archs4.selection import drawn, of_series, with_accessions
@@ -72,7 +73,7 @@ class Narrowing:
         """
         for wanted, rows in self._steps():
             if wanted:
-                ds = ds.isel(sample=rows(Samples(ds)))
+                ds = narrowed(ds, rows(Samples(ds)))
         return ds
 
     def _steps(self) -> list[tuple[bool, Callable[[Samples], npt.NDArray[np.intp]]]]:

@@ -45,9 +45,9 @@ def reads(monkeypatch):
     seen = []
     read_column = metadata_module.read_column
 
-    def note(file, path, rows=None):
+    def note(file, path, rows=None, **how):
         seen.append((path.rpartition("/")[2], None if rows is None else len(rows)))
-        return read_column(file, path, rows)
+        return read_column(file, path, rows, **how)
 
     monkeypatch.setattr(metadata_module, "read_column", note)
     return seen
