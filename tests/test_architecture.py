@@ -38,7 +38,9 @@ FLOOR = {
     "hdf5_structure",
     "hdf5_values",
     "heap_strings",
+    "kept",
     "kept_columns",
+    "large_reads",
     "lazy",
     "lazy_index",
     "locks",
@@ -70,8 +72,8 @@ TOOLS = {
     "table_files",
     "trimmed_means",
 }
-ROOF = {"cli", "drivers", "engine", "readers"}
-HEAVY = {"matplotlib", "anndata", "tifffile", "distributed", "s3fs", "pyarrow"}
+ROOF = {"cli", "drivers", "engine", "explorer", "readers"}
+HEAVY = {"matplotlib", "anndata", "tifffile", "distributed", "s3fs", "pyarrow", "panel", "bokeh"}
 
 
 def imports(path, top_level_only=False):
