@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intake_tcga.errors import OptionError
+from intake_tcga.kept import name_entry, note_use, note_written
 from intake_tcga.transfer.ranged import RangedFile
 
 if TYPE_CHECKING:
@@ -39,11 +40,14 @@ class BlockFile(io.RawIOBase):
         Bytes of blocks to remember, at least one block; the longest unused are forgotten. A single read of more than
         half of it is passed through, and remembers nothing.
     keep : Path, optional
-        Folder in which to keep every block that was read, under the file's identity: for the next process, without
-        limit but the file's size. Only files with a validator are kept. Blocks with a wrong checksum are read again.
+        Folder in which to keep every block that was read, under the file's identity: for the next process. Bounded
+        where it is one of :mod:`intake_tcga.kept`. Only files with a validator are kept. Blocks with a wrong checksum
+        are read again.
     key : str, optional
         What the bytes are kept under instead of what the server says of them: a digest that the caller knows, so that
         what is kept can be used without asking.
+    name : str, optional
+        What the user calls the file, by which what is kept of it can be removed. None: the last part of its URL.
 
     Raises
     ------
@@ -69,6 +73,7 @@ class BlockFile(io.RawIOBase):
         memory: int = 8 * 2**20,
         keep: Path | None = None,
         key: str | None = None,
+        name: str | None = None,
     ) -> None:
         if block_size < 1 or memory < 1:
             raise OptionError(f"block_size={block_size}, memory={memory}: give bytes, 1 or more.")
@@ -78,6 +83,7 @@ class BlockFile(io.RawIOBase):
         self.memory = max(memory, block_size)
         self.keep = keep
         self.key = key
+        self.name = name or file.shown_url.partition("?")[0].rpartition("/")[2]
         self._position = 0
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
 
@@ -88,6 +94,7 @@ class BlockFile(io.RawIOBase):
             self.memory,
             self.keep,
             self.key,
+            self.name,
             self._position,
             self.closed,
         )
@@ -217,8 +224,10 @@ class BlockFile(io.RawIOBase):
             new = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
             with suppress(OSError):  # a full disk makes it slower, not wrong
                 path.parent.mkdir(parents=True, exist_ok=True)
+                name_entry(path.parent, self.name)
                 new.write_bytes(block + _checksum(block))
                 new.replace(path)
+                note_written(path, len(block))
 
     def _kept(self, number: int) -> bytes | None:
         path = self._kept_path(number)
@@ -229,7 +238,10 @@ class BlockFile(io.RawIOBase):
         except OSError:
             return None
         block, checksum = data[:-_CHECKSUM], data[-_CHECKSUM:]
-        return block if block and checksum == _checksum(block) else None
+        if not block or checksum != _checksum(block):
+            return None
+        note_use(path)
+        return block
 
     def _kept_path(self, number: int) -> Path | None:
         if self.keep is None or (self.key is None and self.file.identity.validator is None):
@@ -247,10 +259,11 @@ def _remade(
     memory: int,
     keep: Path | None,
     key: str | None,
+    name: str,
     position: int,
     closed: bool,
 ) -> BlockFile:
-    remade = BlockFile(file, block_size=block_size, memory=memory, keep=keep, key=key)
+    remade = BlockFile(file, block_size=block_size, memory=memory, keep=keep, key=key, name=name)
     remade._position = position
     if closed:
         remade.close()

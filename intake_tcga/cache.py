@@ -267,8 +267,9 @@ class VerifiedFileCache:
     def clear(self, *, version: str | None = None, name: str | None = None) -> list[Path]:
         """Remove the files that this package put there; never what others did, nor anything in a read-only root.
 
-        With them go the small results that were kept of them (descriptions, barcodes), which the next opening of a
-        new copy makes anew.
+        With them goes what was kept of them (descriptions, barcodes, columns of metadata), which the next opening of
+        a new copy makes anew. Without a version, so does what was kept of files that were read where they are
+        (headers of slides, parts of HDF5 files, listings): of all, or of those of that name.
 
         Parameters
         ----------

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from intake_tcga import derived
+from intake_tcga import derived, kept
 from intake_tcga.digest import Digest
 from intake_tcga.errors import CacheError
 from intake_tcga.filecache_index import unregister
@@ -50,7 +50,10 @@ def contents(stamps: StampStore) -> list[CachedFile]:
 
 
 def remove(stamps: StampStore, root: Path, *, version: str | None, name: str | None) -> list[Path]:
-    """Remove the files below ``root`` whose stamps say that this package put them there, and what was kept of them."""
+    """Remove the files below ``root`` whose stamps say that this package put them there, and what was kept of them.
+
+    Without a version, also what was kept of files that were read where they are: of all, or those of that name.
+    """
     removed = []
     for stamp in list(stamps.all()):
         path = Path(stamp.path)
@@ -63,10 +66,15 @@ def remove(stamps: StampStore, root: Path, *, version: str | None, name: str | N
             _remove(path)
             removed.append(path)
             derived.forget(path)
+        kept.clear_of(root, path, stamp.digest)
         sweep(path)
         stamps.forget(path)
         _remove_empty_folders(path.parent, root)
     unregister(root, removed)
+    if version is None and name is None:
+        kept.clear_all(root)
+    elif version is None and name is not None:
+        kept.clear_named(root, name)
     return sorted(set(removed))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_tcga.errors import FileFormatError
+from intake_tcga.kept import note_use, note_written
 
 NUMBER, PLACE, STORED = range(3)
 """Columns of what a node says of its children: number of the first chunk below, offset; and of a chunk the
@@ -162,6 +163,7 @@ class NodeMemory:
         for file in self._files():
             with suppress(OSError, ValueError, struct.error, zlib.error):
                 self._remember(_unpacked(file.read_bytes()))
+                note_use(file)
 
     def _remember(self, nodes: Mapping[int, Node]) -> None:
         for place, node in nodes.items():
@@ -210,6 +212,7 @@ def _write(folder: Path, data: bytes) -> None:
     fresh = folder / f"{secrets.token_hex(8)}.new"
     fresh.write_bytes(data)
     fresh.replace(fresh.with_suffix(".nodes"))
+    note_written(fresh, len(data))
 
 
 def _packed(nodes: Mapping[int, Node]) -> bytes:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from intake_tcga.cache_roots import state_folder
+from intake_tcga.kept import note_use, note_written
 from intake_tcga.stamps import Signature
 
 
@@ -31,8 +32,11 @@ def recall(path: str | os.PathLike[str], what: str) -> Any:
     """
     signature = Signature.of(Path(path))
     try:
-        kept = json.loads(_place(Path(path), what).read_bytes())
-        return kept["value"] if signature and kept["signature"] == _listed(signature) else None
+        kept = json.loads((place := _place(Path(path), what)).read_bytes())
+        if signature is None or kept["signature"] != _listed(signature):
+            return None
+        note_use(place)
+        return kept["value"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -56,8 +60,9 @@ def keep(path: str | os.PathLike[str], what: str, value: Any, signature: Signatu
     fresh = place.with_name(f"{secrets.token_hex(6)}.new")
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(json.dumps({"signature": _listed(signature), "value": value}))
+        fresh.write_text(text := json.dumps({"signature": _listed(signature), "value": value}))
         fresh.replace(place)
+        note_written(place, len(text))
 
 
 def forget(path: str | os.PathLike[str]) -> None:

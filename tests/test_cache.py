@@ -1158,7 +1158,7 @@ def test_info_and_clear(server, cache):
     assert derived.recall(entries[0].path, "of the one that stays") == 1
     assert len(list(kept.iterdir())) == 1
     assert len(cache.clear()) == 1
-    assert not list(kept.iterdir())
+    assert not kept.exists()
     assert data_files(cache.root) == ["tcga/mirna/2.0/theirs.h5"]
     assert not (cache.root / "tcga" / "mirna" / "1.0").exists()
     assert cache.clear() == cache.info() == []

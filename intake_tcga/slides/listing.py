@@ -28,6 +28,7 @@ from intake_tcga.errors import (
     RemoteNotFoundError,
     TransferError,
 )
+from intake_tcga.kept import note_written
 from intake_tcga.progress import Progress
 from intake_tcga.slides.query import TCGA_SLIDES, Filters, ask_release, ask_slides, every
 from intake_tcga.slides.slide import Slide
@@ -203,8 +204,9 @@ class ListingStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f".{secrets.token_hex(6)}.new")
         try:
-            fresh.write_bytes(gzip.compress(json.dumps(document).encode(), 6))
+            fresh.write_bytes(body := gzip.compress(json.dumps(document).encode(), 6))
             fresh.replace(path)
+            note_written(path, len(body))
         finally:
             fresh.unlink(missing_ok=True)
 

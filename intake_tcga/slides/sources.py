@@ -168,6 +168,7 @@ class SlideSource:
             block_size=_BLOCK,
             keep=self.cache.root / ".intake-tcga" / "slides" if kept else None,
             key=None if self.slide is None else f"md5-{self.slide.md5}",
+            name=self.name,
         )
         return Tiff.open(blocks, blocks.size, self.name)
 
