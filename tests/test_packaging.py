@@ -46,6 +46,10 @@ def test_the_engine_is_light():
     [
         ("intake.drivers", "tcga"),
         ("intake.drivers", "tcga_cohort"),
+        ("intake.drivers", "tcga_archs4"),
+        ("intake.drivers", "tcga_archs4_file"),
+        ("intake.drivers", "tcga_slides"),
+        ("intake.drivers", "tcga_slide"),
         ("intake.catalogs", "tcga"),
         ("intake.imports", "tcga"),
         ("xarray.backends", "tcga"),
