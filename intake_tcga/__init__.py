@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from intake_tcga.cohorts.access import prefetch as prefetch
     from intake_tcga.cohorts.collection import CohortCollection as CohortCollection
     from intake_tcga.errors import IntakeTcgaError as IntakeTcgaError
+    from intake_tcga.explorer import explore as explore
     from intake_tcga.export import to_anndata as to_anndata
     from intake_tcga.export import write_h5ad as write_h5ad
     from intake_tcga.export import write_table as write_table
@@ -73,6 +74,7 @@ _HOMES = {
     "prefetch": "cohorts.access",
     "CohortCollection": "cohorts.collection",
     "IntakeTcgaError": "errors",
+    "explore": "explorer",
     "to_anndata": "export",
     "write_h5ad": "export",
     "write_table": "export",
