@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from intake_tcga._version import __version__
-from intake_tcga.cli import archs4, cache, cohorts, slides
+from intake_tcga.cli import archs4, cache, cohorts, demo, explore, mirror, slides
 from intake_tcga.cli.commands import Commands
 
 _EPILOG = """\b
@@ -19,6 +19,7 @@ Environment
   INTAKE_TCGA_CACHE_DIR        the cache's folder
   INTAKE_TCGA_READ_ONLY_ROOTS  shared folders to look in first
   INTAKE_TCGA_OFFLINE=1        never open a socket
+  GDC_TOKEN, GDC_TOKEN_FILE    the GDC's token, for controlled slides
 """
 
 
@@ -31,15 +32,18 @@ Environment
 def main() -> None:
     """Public cancer-expression data of The Cancer Genome Atlas: find it, fetch it, check it.
 
-    A cohort answers to its code (BRCA) or its full name. Without --manifest or --modality, the commands speak of
-    the published bundle of 24 miRNA cohorts.
+    Most commands are on cohorts: a cohort answers to its code (BRCA) or its full name, and without --manifest or
+    --modality they speak of the published bundle of 24 miRNA cohorts. RNA-seq of ARCHS4 and whole-slide images have
+    commands of their own.
 
     \b
-      intake-tcga demo                        the offline sample, printed and drawn
+      intake-tcga demo                        the offline samples, and a picture
       intake-tcga list                        what there is
       intake-tcga search breast               where a word is found
       intake-tcga fetch BRCA                  download and verify
       intake-tcga list --modality rnaseq      the other bundle
+      intake-tcga archs4 --help               a million RNA-seq samples
+      intake-tcga slides --help               images of tissue
     """  # noqa: D301 - click reads a real \\b as "keep these lines"
 
 
@@ -53,8 +57,10 @@ for _command in (
     cache.cache,
     cache.clear,
     cohorts.catalog,
-    cohorts.demo,
+    mirror.mirror,
     archs4.archs4,
     slides.slides,
+    explore.explore,
+    demo.demo,
 ):
     main.add_command(_command)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from intake_tcga.cli.commands import Commands
-from intake_tcga.cli.facets import conditions_of
+from intake_tcga.cli.facets import conditions_of, names_of
+from intake_tcga.cli.genes import with_genes
 from intake_tcga.cli.options import (
     cache_dir_option,
     offline_option,
@@ -17,12 +17,10 @@ from intake_tcga.cli.options import (
     storage_options_option,
     wrapped,
 )
+from intake_tcga.cli.outputs import Output, out_option
 from intake_tcga.cli.printing import json_option, print_json, print_rows
-from intake_tcga.errors import OptionError
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from intake_tcga.archs4.collection import Archs4Collection
     from intake_tcga.archs4.narrowing import Narrowing
 
@@ -34,7 +32,9 @@ _METHODS = ("cpm", "log_cpm", "quantile", "log_quantile", "tmm", "log_trimmed_me
 
 @click.group("archs4", cls=Commands)
 def archs4() -> None:
-    """Search a million uniformly aligned RNA-seq samples, take some, align your own.
+    """Find, save and align RNA-seq samples (ARCHS4).
+
+    A million samples of human and mouse, uniformly aligned: found by what is written about them, saved with it.
 
     SOURCE is a release (human_gene_v2.5, see list), a file, or a URL. Of a remote one only what is asked for is
     read.
@@ -42,7 +42,7 @@ def archs4() -> None:
     \b
       intake-tcga archs4 list
       intake-tcga archs4 search human_gene_v2.5 myoblast --bulk
-      intake-tcga archs4 counts human_gene_v2.5 --series GSE64016 --by-symbol -o counts.h5ad
+      intake-tcga archs4 counts human_gene_v2.5 --series GSE64016 -o counts.h5ad
       intake-tcga archs4 align SRR14457464 -o mine.h5ad
     """  # noqa: D301 - click reads a real \\b as "keep these lines"
 
@@ -86,7 +86,7 @@ def _with_narrowing(command: _Command) -> _Command:
 
         narrowing = Narrowing(
             series=series or None,
-            samples=[name for text in samples for name in _listed(text)] or None,
+            samples=[name for text in samples for name in names_of(text)] or None,
             search=[*terms, *search] or None,
             fields=field or None,
             regex=not literal,
@@ -108,7 +108,9 @@ def _with_narrowing(command: _Command) -> _Command:
             metavar="GSM,GSM",
             help="Accessions, or @FILE with one on each line (repeatable).",
         ),
-        click.option("-f", "--field", multiple=True, help="Where terms are looked for (repeatable)."),
+        click.option(
+            "-f", "--field", multiple=True, metavar="FIELD", help="Where terms are looked for (repeatable)."
+        ),
         click.option("--literal", is_flag=True, help="Terms as they stand, not regular expressions."),
         click.option("--any", "any_term", is_flag=True, help="Any of the terms, not all."),
         click.option(
@@ -119,21 +121,13 @@ def _with_narrowing(command: _Command) -> _Command:
             "--where",
             multiple=True,
             metavar="FIELD=VALUE",
-            help="Keep samples with this value; <, >, <=, >= compare numbers and dates (repeatable).",
+            help="Keep samples with this value, or in a range LOW..HIGH; <, >, <=, >= compare (repeatable).",
         ),
         click.option("--draw", type=click.IntRange(0), metavar="N", help="Of these, N at random."),
-        click.option("--seed", type=int, default=1, show_default=True, help="Of the draw."),
+        click.option(
+            "--seed", type=int, default=1, show_default=True, metavar="N", help="Another seed, another draw."
+        ),
     )
-
-
-def _listed(text: str) -> list[str]:
-    """Return names given with commas between them, or in a file."""
-    if not text.startswith("@"):
-        return [name.strip() for name in text.split(",") if name.strip()]
-    try:
-        return Path(text[1:]).read_text(encoding="utf-8").split()
-    except (OSError, ValueError) as error:
-        raise click.UsageError(f"{text[1:]} cannot be read: {error}.") from error
 
 
 @archs4.command("list")
@@ -141,7 +135,10 @@ def _listed(text: str) -> list[str]:
 @_with_collection
 @json_option
 def list_(collection: Archs4Collection, refresh: bool, as_json: bool) -> None:
-    """List the published files."""
+    """List the published files.
+
+    With their samples, features, bytes and Ensembl release, as far as they are known without a network.
+    """
     from intake_tcga.tables import human_size
 
     if refresh:
@@ -172,7 +169,12 @@ def list_(collection: Archs4Collection, refresh: bool, as_json: bool) -> None:
 @_with_collection
 @json_option
 def fields(collection: Archs4Collection, source: str, tree: bool, as_json: bool) -> None:
-    """List the fields of a file's samples: what can be searched."""
+    """List what can be searched in a file.
+
+    The fields of its samples; or, with --tree, everything that is in it.
+    """
+    if tree and as_json:
+        raise click.UsageError("--tree is text; leave out --json, or --tree.")
     with collection.open(source) as ds:
         if tree:
             click.echo(ds.archs4.tree())
@@ -197,9 +199,14 @@ def search(
     """Find samples by what is written about them.
 
     TERMS are regular expressions, found in either case in accession, series, characteristics, protocol, source
-    and title, or in the fields that are named. Numbers and dates compare: -w 'aligned_reads>=1e6',
-    -w 'submission_date>=2020'.
-    """
+    and title, or in the fields that are named. Without any, it is all samples, or those that other options leave.
+
+    \b
+      intake-tcga archs4 search human_gene_v2.5 liver 'fibros(is|e)' --bulk
+      intake-tcga archs4 search human_gene_v2.5 -w 'aligned_reads>=1e6'
+      intake-tcga archs4 search human_gene_v2.5 -w submission_date=2020..2021
+      intake-tcga archs4 search human_gene_v2.5 --series GSE64016 --json
+    """  # noqa: D301
     with collection.open(source, narrowing=narrowing) as ds:
         known = ds.archs4.fields()
         shown = list(column) or [name for name in _SHOWN if name in known]
@@ -213,14 +220,7 @@ def search(
 
 @archs4.command()
 @click.argument("source")
-@click.option(
-    "-o",
-    "--out",
-    required=True,
-    metavar="FILE",
-    type=click.Path(),
-    help="Where to: .h5ad, .zarr, .parquet, .tsv, .csv (.gz).",
-)
+@out_option
 @click.option(
     "--search", multiple=True, metavar="TERM", help="Samples in which this is written (repeatable)."
 )
@@ -236,13 +236,19 @@ def search(
     metavar="SHARE",
     help="… in at least this share of the samples.",
 )
-@click.option("--normalize", "method", type=click.Choice(_METHODS), help="Make samples comparable.")
+@click.option(
+    "--normalize",
+    "method",
+    type=click.Choice(_METHODS),
+    metavar="METHOD",
+    help=f"Make samples comparable: {', '.join(_METHODS)}.",
+)
 @_with_collection
 def counts(
     collection: Archs4Collection,
     narrowing: Narrowing,
     source: str,
-    out: str,
+    out: Output,
     genes: str | None,
     by_symbol: bool,
     min_reads: float | None,
@@ -251,58 +257,31 @@ def counts(
 ) -> None:
     """Save the counts of some samples, with all that is known of them.
 
-    Without an option that says which samples, it is all of them.
-    """
-    write = _writer(out)
-    with collection.open(source, chunks={}, narrowing=narrowing) as ds:
+    Without an option that says which samples, it is all of them. Of a remote file only these samples and genes are
+    read. The file is written beside its place and moved there when it is complete.
+
+    \b
+      intake-tcga archs4 counts human_gene_v2.5 --search myoblast -o some.h5ad
+      intake-tcga archs4 counts my.h5 --samples @gsm.txt --genes TP53 -o one.tsv
+      intake-tcga archs4 counts my.h5 --draw 1000 --normalize tmm -o random.zarr
+    """  # noqa: D301
+    with collection.open(source, narrowing=narrowing) as ds:
         if not ds.sizes["sample"]:
             raise click.ClickException("No sample is what was asked for; nothing was written.")
-        chosen = ds if genes is None else _only_genes(ds, _listed(genes))
+        chosen = ds if genes is None else with_genes(ds, names_of(genes))
         if by_symbol:
             chosen = chosen.archs4.counts_by_symbol()
         if min_reads is not None:
             from intake_tcga.genes import filter_genes
 
             chosen = filter_genes(chosen, min_reads=min_reads, min_samples=min_samples)
+        if not chosen.sizes["feature"]:
+            raise click.ClickException("No gene has so many reads in so many samples; nothing was written.")
         if method is not None:
             from intake_tcga.normalization import normalize
 
             chosen = normalize(chosen, method)
-        path = write(chosen, out)
-        click.echo(f"{path}: {chosen.sizes['sample']:,} samples × {chosen.sizes['feature']:,} features")
-
-
-def _writer(out: str) -> Callable[[xr.Dataset, str], Path]:
-    """Return what writes a file of this ending; before anything is read."""
-    from intake_tcga.export import write_h5ad, write_table, write_zarr
-
-    ending = "".join(Path(out).suffixes[-2:] if out.endswith(".gz") else Path(out).suffixes[-1:])
-    if ending == ".h5ad":
-        return write_h5ad
-    if ending == ".zarr":
-        return write_zarr
-    if ending in {".parquet", ".tsv", ".csv", ".tsv.gz", ".csv.gz"}:
-        return write_table
-    raise OptionError(
-        f"{out} has no ending that says how to write it; use .h5ad, .zarr, .parquet, .tsv or .csv."
-    )
-
-
-def _only_genes(ds: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
-    """Return the features with these ids or symbols, in the order of the names."""
-    import numpy as np
-
-    from intake_tcga.facets import no_such
-
-    ids = ds["feature"].values.astype(str)
-    symbols = ds["symbol"].values.astype(str) if "symbol" in ds.coords else ids
-    rows: list[int] = []
-    for name in names:
-        found = np.flatnonzero((ids == name) | (symbols == name)).tolist()
-        if not found:
-            raise OptionError(no_such("gene", name, [*dict.fromkeys(symbols.tolist())][:20]))
-        rows += found
-    return ds.isel(feature=list(dict.fromkeys(rows)))
+        out.save(chosen, collection.progress)
 
 
 @archs4.command()
@@ -312,20 +291,26 @@ def _only_genes(ds: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
 )
 @_with_collection
 def download(collection: Archs4Collection, name: str, force: bool) -> None:
-    """Download a whole file and verify it; print its path.
+    """Download a whole file and print its path.
 
-    An interrupted download goes on where it ended.
+    Verified where its digest is known (about 50 GB for the largest). An interrupted download goes on where it ended.
     """
     click.echo(collection.download(name, force=force))
 
 
 @archs4.command()
 @click.argument("sources", nargs=-1, required=True)
+@out_option
 @click.option(
-    "-o", "--out", required=True, metavar="FILE", type=click.Path(), help="Where to; as for counts."
+    "--species",
+    default="human",
+    show_default=True,
+    metavar="NAME",
+    help="human, mouse, or Ensembl's name of one.",
 )
-@click.option("--species", default="human", show_default=True, help="human, mouse, or Ensembl's name of one.")
-@click.option("--release", type=int, default=107, show_default=True, help="Ensembl's release.")
+@click.option(
+    "--release", type=int, default=107, show_default=True, metavar="N", help="Ensembl's; ARCHS4 uses 107."
+)
 @click.option(
     "--return-type",
     type=click.Choice(["gene", "transcript", "tpm"]),
@@ -336,38 +321,58 @@ def download(collection: Archs4Collection, name: str, force: bool) -> None:
 @click.option(
     "--transcriptome", multiple=True, metavar="FASTA", help="Your own, instead of Ensembl's (repeatable)."
 )
-@click.option("--threads", type=click.IntRange(1), help="Of kallisto; by default all.")
+@click.option(
+    "--layout",
+    type=click.Choice(["auto", "paired", "single"]),
+    default="auto",
+    show_default=True,
+    help="Which files are mates: by names and reads, by names alone, or none.",
+)
+@click.option(
+    "--fragment-length",
+    type=float,
+    default=200,
+    show_default=True,
+    metavar="N",
+    help="Of single reads, in bases.",
+)
+@click.option("--fragment-sd", type=float, default=20, show_default=True, metavar="N", help="Its deviation.")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="Of kallisto; by default all.")
+@click.option("--kallisto", metavar="FILE", help="The program; by default that of kb-python, or on PATH.")
 @click.option("--skip-failed", is_flag=True, help="Leave out samples that fail, with a warning.")
+@click.option(
+    "--keep-fastq/--drop-fastq",
+    default=True,
+    show_default=True,
+    help="Whether files of runs stay in the cache.",
+)
 @_with_collection
 def align(
     collection: Archs4Collection,
     sources: Sequence[str],
-    out: str,
-    species: str,
-    release: int,
-    return_type: Any,
-    transcriptome: Sequence[str],
-    threads: int | None,
+    out: Output,
     skip_failed: bool,
+    transcriptome: Sequence[str],
+    **options: Any,
 ) -> None:
     """Align reads as ARCHS4 does, with kallisto.
 
-    SOURCES are FASTQ files, folders of them, or runs of the SRA (SRR…), which are fetched from the ENA.
-    """
+    SOURCES are FASTQ files, folders of them, or accessions (SRR…, or a study's) whose files the ENA serves. Mates
+    and lanes are put together by their names. The first time, the transcriptome is fetched and indexed.
+
+    \b
+      intake-tcga archs4 align SRR14457464 -o mine.h5ad
+      intake-tcga archs4 align reads/ --species mouse --return-type tpm -o my.tsv
+    """  # noqa: D301
     from intake_tcga.archs4.align import align as align_reads
 
-    write = _writer(out)
     ds = align_reads(
         list(sources),
-        species=species,
-        release=release,
-        return_type=return_type,
         transcriptome=list(transcriptome) or None,
-        threads=threads,
         errors="skip" if skip_failed else "raise",
         cache=collection.cache,
         storage_options=collection.storage_options,
         progress=collection.progress,
+        **options,
     )
-    path = write(ds, out)
-    click.echo(f"{path}: {ds.sizes['sample']:,} samples × {ds.sizes['feature']:,} features")
+    out.save(ds, collection.progress)

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 def cache(cache_dir: str | None, as_json: bool) -> None:
     """Show what is in the cache.
 
-    Files, bytes, and when they were verified.
+    Files of any source, their bytes, and when they were verified; and how much is kept beside them, of files that
+    were read where they are.
     """
     from intake_tcga.cache import VerifiedFileCache
+    from intake_tcga.kept import kept_beside
     from intake_tcga.tables import human_size
 
     store = VerifiedFileCache(cache_dir)
-    kept = store.info()
+    kept, beside = store.info(), kept_beside(store.root)
     rows = [
         {
-            "file": f"{entry.version}/{entry.name}",
+            "file": "/".join((*entry.collection, entry.version, entry.name)),
             "bytes": entry.size,
             "verified": entry.verified_at or "not since it changed",
             "digest": str(entry.digest),
@@ -39,21 +41,23 @@ def cache(cache_dir: str | None, as_json: bool) -> None:
         for entry in kept
     ]
     if as_json:
-        print_json({"cache_dir": str(store.root), "files": rows})
+        print_json({"cache_dir": str(store.root), "files": rows, "kept_beside": beside})
         return
     print_rows(
         [
             {**row, "bytes": human_size(entry.size), "digest": str(entry.digest)[:19]}
             for row, entry in zip(rows, kept, strict=True)
-        ]
+        ],
+        whole={"path"},
     )
-    click.echo(f"{store.root}: {len(rows)} files, {human_size(sum(entry.size for entry in kept))}")
+    files = f"{len(rows)} files, {human_size(sum(entry.size for entry in kept))}"
+    click.echo(f"{store.root}: {files}; {human_size(beside)} kept beside them")
 
 
 @click.command()
 @cache_dir_option
 @click.option("--manifest-version", metavar="V", help="Only files of this manifest version.")
-@click.option("--name", metavar="NAME", help="Only this cohort or file.")
+@click.option("--name", metavar="NAME", help="Only this cohort, release, slide or file.")
 @click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 @json_option
 def clear(
@@ -61,7 +65,8 @@ def clear(
 ) -> None:
     """Remove what was downloaded.
 
-    Only what this program put into the cache.
+    Only what this program put into the cache. Without --name and --manifest-version, also what was kept of files
+    that were read where they are.
     """
     from intake_tcga.cache import VerifiedFileCache
 
@@ -76,10 +81,18 @@ def clear(
         click.echo("\n".join([*removed, f"{len(removed)} files removed from {store.root}"]))
 
 
+def _names(file: str) -> set[str]:
+    """Return what a file answers to: a cohort's names, a release, a slide's barcode."""
+    stem = Path(file).stem
+    return {file, stem, stem.partition("_")[0], file.partition(".")[0]}
+
+
 def _files_named(store: VerifiedFileCache, name: str) -> list[str]:
-    """Return the cached files that a file name, a cohort's full name or its code means."""
-    there = sorted({kept.name for kept in store.info()})
-    found = [file for file in there if name in {file, Path(file).stem, Path(file).stem.partition("_")[0]}]
+    """Return the cached files that a name means."""
+    from intake_tcga.kept import kept_names
+
+    there = sorted({kept.name for kept in store.info()} | kept_names(store.root))
+    found = [file for file in there if name in _names(file)]
     if not found:
         raise NameNotFoundError(
             f"Nothing named {name!r} is in {store.root}; it has {', '.join(there) or 'no files'}."

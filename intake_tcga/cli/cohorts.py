@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -23,8 +22,6 @@ from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from intake_tcga.cache import VerifiedFileCache
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -72,7 +69,7 @@ def collection_options(command: _Command) -> _Command:
 @json_option
 def list_(collection: CohortCollection, as_json: bool) -> None:
     """List the cohorts of a manifest."""
-    _print_cohorts(collection, collection.names(short=False), as_json)
+    print_cohorts(collection, collection.names(short=False), as_json)
 
 
 @click.command()
@@ -102,7 +99,7 @@ def search(
     """  # noqa: D301
     pattern = pattern_of(text) if regex and text else text
     found = collection.search(pattern, **facets_of(facets))
-    _print_cohorts(collection, [cohort.name for cohort in found], as_json)
+    print_cohorts(collection, [cohort.name for cohort in found], as_json)
 
 
 @click.command()
@@ -122,7 +119,7 @@ def info(collection: CohortCollection, name: str, as_json: bool) -> None:
     if as_json:
         print_json(row)
     else:
-        print_rows([{"field": key, "value": shown(value)} for key, value in row.items()])
+        print_rows([{"field": key, "value": shown(value)} for key, value in row.items()], whole={"value"})
 
 
 @click.command()
@@ -152,7 +149,7 @@ def fetch(
         raise click.UsageError("Name the cohorts to fetch, or give --all; not both.")
     paths = collection.prefetch(None if everything else names, threads=threads, force=force)
     rows = [{"cohort": name, "path": str(path)} for name, path in paths.items()]
-    print_json(rows) if as_json else print_rows(rows)
+    print_json(rows) if as_json else print_rows(rows, whole={"path"})
 
 
 @click.command()
@@ -188,7 +185,7 @@ def verify(collection: CohortCollection, names: Sequence[str], as_json: bool) ->
         }
         for name, outcome in outcomes.items()
     ]
-    print_json(rows) if as_json else print_rows(rows)
+    print_json(rows) if as_json else print_rows(rows, whole={"problem"})
     if any(outcome not in _FINE for outcome in outcomes.values()):
         sys.exit(1)
 
@@ -213,11 +210,11 @@ def _verified_cache(store: VerifiedFileCache) -> dict[str, str]:
 
 @click.command()
 @click.option(
-    "-o", "--output", metavar="FILE", type=click.Path(dir_okay=False), help="Write here, not to stdout."
+    "-o", "--out", metavar="FILE", type=click.Path(dir_okay=False), help="Write here, not to stdout."
 )
 @click.option("--entries", is_flag=True, help="One entry a cohort, instead of one that reads the manifest.")
 @collection_options
-def catalog(collection: CohortCollection, output: str | None, entries: bool) -> None:
+def catalog(collection: CohortCollection, out: str | None, entries: bool) -> None:
     """Write an intake catalog (YAML).
 
     Of a manifest; credentials are left out.
@@ -241,53 +238,20 @@ def catalog(collection: CohortCollection, output: str | None, entries: bool) -> 
     if without_credentials(collection.storage_options) != dict(collection.storage_options):
         click.echo("Credentials were left out; write them as {{ env(NAME) }}.", err=True)
     text = cat.serialize() if entries else cat.yaml()
-    if output is None:
+    if out is None:
         click.echo(text, nl=False)
         return
     try:
-        Path(output).write_text(text, encoding="utf-8")
+        Path(out).write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(
-            f"{output} cannot be written: {error.strerror}; choose another --output."
+            f"{out} cannot be written: {error.strerror}; choose another --out."
         ) from error
-    click.echo(f"{output}: open it with intake.open_catalog({output!r})", err=True)
+    click.echo(f"{out}: open it with intake.open_catalog({out!r})", err=True)
 
 
-@click.command()
-@click.option(
-    "-o",
-    "--output",
-    metavar="FILE",
-    default="intake-tcga-demo.png",
-    show_default=True,
-    type=click.Path(dir_okay=False),
-    help="The picture.",
-)
-@cache_dir_option
-def demo(output: str, cache_dir: str | None) -> None:
-    """Open, print and draw the offline sample.
-
-    The picture shows real against synthetic samples. No network.
-    """
-    from intake_tcga.cohorts.sample import sample_collection
-    from intake_tcga.plots import plot_pca
-
-    sample = sample_collection(cache_storage=cache_dir)
-    _print_cohorts(sample, sample.names(short=False), as_json=False)
-    dataset = sample.open("PRAD")
-    click.echo(f"\n{dataset}\n")
-    os.environ.setdefault("MPLBACKEND", "agg")  # a picture in a file needs no display
-    axes = plot_pca(dataset.sel(normalization="TC", model="CVAE1_5"))
-    try:
-        cast("Figure", axes.get_figure(root=True)).savefig(output, dpi=150)
-    except (OSError, ValueError) as error:  # no such folder, no such format
-        raise click.ClickException(
-            f"{output} cannot be written: {error}; choose another --output."
-        ) from error
-    click.echo(f"file      {sample.fetch('PRAD')}\npicture   {output}")
-
-
-def _print_cohorts(collection: CohortCollection, names: Sequence[str], as_json: bool) -> None:
+def print_cohorts(collection: CohortCollection, names: Sequence[str], as_json: bool) -> None:
+    """Print the cohorts of these full names, in the manifest's order."""
     from intake_tcga.cohorts.table import cohort_row
     from intake_tcga.tables import human_size
 

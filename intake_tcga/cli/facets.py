@@ -1,9 +1,10 @@
-"""Facets as a command line writes them: ``field=value``, ``field>number``."""
+"""What a command line says of things to be found: ``field=value``, ``field>number``, names with commas between."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -88,3 +89,20 @@ def _number_or_text(text: str) -> float | int | str:
     except ValueError:
         return text
     return int(text) if re.fullmatch(r"-?\d+", text) else number
+
+
+def names_of(text: str) -> list[str]:
+    """Return names that are given with commas between them, or as ``@file``: one a line, ``#`` before a remark."""
+    if not text.startswith("@"):
+        return [name.strip() for name in text.split(",") if name.strip()]
+    try:
+        lines = Path(text[1:]).expanduser().read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "it is not text in UTF-8"
+        raise click.UsageError(
+            f"{text[1:]} cannot be read: {reason}; give a file with a name on each line."
+        ) from error
+    names = [name for line in lines if (name := line.partition("#")[0].strip())]
+    if not names:
+        raise click.UsageError(f"{text[1:]} has no names in it; give a file with a name on each line.")
+    return names

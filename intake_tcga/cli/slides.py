@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,23 +10,32 @@ import click
 
 from intake_tcga.cli.commands import Commands
 from intake_tcga.cli.facets import facets_of, pattern_of
-from intake_tcga.cli.options import cache_dir_option, offline_option, quiet_option, wrapped
+from intake_tcga.cli.options import (
+    cache_dir_option,
+    offline_option,
+    quiet_option,
+    storage_options_option,
+    wrapped,
+)
 from intake_tcga.cli.printing import json_option, print_json, print_rows
+from intake_tcga.errors import IntakeTcgaError
 
 if TYPE_CHECKING:
     from intake_tcga.slides.collection import SlideCollection
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
+_MPP = click.FloatRange(0, min_open=True)
 
 
 @click.group("slides", cls=Commands)
 def slides() -> None:
-    """Find whole-slide images of TCGA, draw some, save each at an exact µm/px.
+    """Find whole-slide images and save them at any µm/px.
 
+    All slides of TCGA at the Genomic Data Commons (GDC): searched, drawn at random, saved at an exact resolution.
     A slide answers to its barcode, its file name and its id. Of a slide only what an image needs is read.
 
     \b
-      intake-tcga slides search -w project=TCGA-LUAD -w kind=diagnostic
+      intake-tcga slides search lung -w project=TCGA-LUAD -w kind=diagnostic
       intake-tcga slides draw 100 --seed 42 -w kind=diagnostic -o drawn.tsv
       intake-tcga slides images drawn.tsv --mpp 15 -o images/
       intake-tcga slides sheet drawn.tsv -o sheet.png
@@ -72,6 +81,7 @@ def _with_collection(command: _Command) -> _Command:
         cache_dir_option,
         offline_option,
         quiet_option,
+        last=True,
     )
 
 
@@ -93,7 +103,6 @@ def _with_search(command: _Command) -> _Command:
     return wrapped(
         command,
         with_search,
-        click.option("-t", "--text", help="Found in any field."),
         click.option("--regex", is_flag=True, help="The text is a regular expression (case-insensitive)."),
         click.option(
             "-w",
@@ -101,57 +110,91 @@ def _with_search(command: _Command) -> _Command:
             "facets",
             multiple=True,
             metavar="FIELD=VALUE",
-            help="Keep slides with this value (several for one field: any of them).",
+            help="Keep slides with this value (several for one field: any of them; <, >, <=, >= compare numbers).",
         ),
         click.option("--manifest", metavar="TSV", help="Only slides of this manifest of the GDC."),
     )
 
 
+_text_option = click.option("--search", "text", metavar="TEXT", help="Found in any field.")
+_mpp_from_option = click.option(
+    "--mpp-from",
+    type=click.Choice(["magnification", "pixels"]),
+    help="Where a slide does not tell its µm/px: an estimate, or none.",
+)
+_mpp_base_option = click.option(
+    "--mpp-base",
+    type=_MPP,
+    metavar="N",
+    help="µm/px of the slides' finest level, whatever they tell.",
+)
 _manifest_option = click.option(
-    "-o", "--output", metavar="TSV", help="Write their manifest here, as gdc-client takes it."
+    "-o", "--out", metavar="TSV", help="Write their manifest here, as gdc-client takes it."
 )
 
 
 @slides.command()
 @_with_collection
+@click.argument("text", required=False)
 @_with_search
 @_manifest_option
 @json_option
-def search(found: SlideCollection, output: str | None, as_json: bool) -> None:
-    """Find slides.
+def search(found: SlideCollection, out: str | None, as_json: bool) -> None:
+    """Find slides by a text and by facets.
 
-    By project, kind (diagnostic, tissue), sample_type, primary_site, disease_type, case.
-    """
-    _print_slides(found, output, as_json)
+    TEXT may be in any field. Facets are project, kind (diagnostic, tissue), sample_type, primary_site, disease_type,
+    case, barcode, size, and others of the table.
+
+    \b
+      intake-tcga slides search -w project=TCGA-LUAD -w kind=diagnostic
+      intake-tcga slides search kidney -w 'size<500000000' -o small.tsv
+      intake-tcga slides search '^TCGA-05' --regex --json
+    """  # noqa: D301
+    _print_slides(found, out, as_json)
 
 
 @slides.command()
-@click.argument("n", type=click.IntRange(0), required=False)
-@click.option("--seed", type=int, required=True, help="Another seed, another draw.")
-@click.option("--per", metavar="FIELD=N", help="Draw N of each value of a field, e.g. project=10.")
 @_with_collection
+@click.argument("n", type=click.IntRange(0), required=False)
+@click.option("--seed", type=int, required=True, metavar="N", help="Another seed, another draw.")
+@click.option("--per", metavar="FIELD=N", help="Draw N of each value of a field, e.g. project=10.")
+@_text_option
 @_with_search
 @_manifest_option
 @json_option
 def draw(
-    found: SlideCollection, n: int | None, seed: int, per: str | None, output: str | None, as_json: bool
+    found: SlideCollection, n: int | None, seed: int, per: str | None, out: str | None, as_json: bool
 ) -> None:
-    """Draw N slides at random; the same ones for the same seed, whatever order the GDC lists them in."""
-    _print_slides(found.draw(n, seed, per=_each(per)), output, as_json)
+    """Draw N slides at random.
+
+    The same ones for the same seed, whatever order the GDC lists them in; a smaller draw is the beginning of a larger
+    one.
+
+    \b
+      intake-tcga slides draw 100 --seed 42 -w kind=diagnostic -o drawn.tsv
+      intake-tcga slides draw --per project=10 --seed 42
+    """  # noqa: D301
+    if n is None and per is None:
+        raise click.UsageError("Say how many: N, or --per FIELD=N.")
+    _print_slides(found.draw(n, seed, per=_each(per)), out, as_json)
 
 
 @slides.command()
 @_with_collection
+@_text_option
 @_with_search
-@click.argument("output")
-def manifest(found: SlideCollection, output: str) -> None:
-    """Write the manifest of the slides found to OUTPUT, as gdc-client takes it."""
-    click.echo(f"{found.to_manifest(output)}: {found.summary}")
+@click.argument("out")
+def manifest(found: SlideCollection, out: str) -> None:
+    """Write a manifest of slides.
+
+    As gdc-client and the other commands take it, to the file OUT.
+    """
+    click.echo(f"{found.to_manifest(out)}: {found.summary}")
 
 
 @slides.command()
 @click.argument("names", nargs=-1, required=True)
-@click.option("--mpp", type=float, required=True, help="µm/px of the images.")
+@click.option("--mpp", type=_MPP, required=True, metavar="N", help="µm/px of the images.")
 @click.option("-o", "--out", required=True, metavar="DIR", help="Folder of the images and their index.")
 @click.option(
     "--format",
@@ -161,7 +204,12 @@ def manifest(found: SlideCollection, output: str) -> None:
     show_default=True,
     help="Of the images.",
 )
-@click.option("--workers", type=click.IntRange(1), default=4, show_default=True, help="Slides at a time.")
+@click.option(
+    "--quality", type=click.IntRange(1, 95), default=90, show_default=True, metavar="N", help="Of JPEG."
+)
+@click.option(
+    "--workers", type=click.IntRange(1), default=4, show_default=True, metavar="N", help="Slides at a time."
+)
 @click.option(
     "--method",
     type=click.Choice(["ranges", "tiles", "download"]),
@@ -170,39 +218,45 @@ def manifest(found: SlideCollection, output: str) -> None:
     help="How they are read.",
 )
 @click.option(
-    "--mpp-from",
-    type=click.Choice(["magnification", "pixels"]),
-    help="Where a slide does not tell its µm/px.",
+    "--keep/--drop",
+    default=True,
+    show_default=True,
+    help="Whether slides that are downloaded stay in the cache.",
 )
+@click.option("--upsample", is_flag=True, help="Enlarge slides that have no such fine resolution.")
+@_mpp_base_option
+@_mpp_from_option
 @_with_collection
+@storage_options_option
 @json_option
 def images(
     collection: SlideCollection,
     names: Sequence[str],
-    mpp: float,
     out: str,
     image_format: Any,
-    workers: int,
-    method: Any,
-    mpp_from: Any,
+    storage_options: Mapping[str, Any],
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Save an image of each slide at exactly one µm/px.
 
-    NAMES are slides, files, URLs, or manifests (.tsv, .txt). What an earlier run saved is left as it is; a slide
-    that fails stops no other, and makes the exit status 1.
-    """
+    NAMES are slides, files, URLs, or manifests (.tsv, .txt). What an earlier run saved is left as it is. A slide that
+    fails stops no other; it is named at the end, and the exit status is 1.
+
+    \b
+      intake-tcga slides images drawn.tsv --mpp 15 -o images/
+      intake-tcga slides images TCGA-05-4244-01Z-00-DX1 --mpp 0.5 -o images/
+      intake-tcga slides images mine.svs --mpp 2 --format jpeg -o images/
+    """  # noqa: D301
     from intake_tcga.slides.images import save_images
 
     index = save_images(
         _meant(collection, names),
         out,
-        mpp=mpp,
         format=image_format,
-        workers=workers,
-        method=method,
-        mpp_from=mpp_from,
+        storage_options=storage_options,
         progress=collection.progress,
+        **options,
         **collection.reached,
     )
     rows = index[["file", "width", "height", "mpp_source", "size"]].to_dict("records")
@@ -211,33 +265,40 @@ def images(
 
 @slides.command()
 @click.argument("names", nargs=-1, required=True)
-@click.option("--mpp", type=float, default=64.0, show_default=True, help="µm/px of every slide.")
-@click.option("-o", "--output", required=True, metavar="FILE", help="The sheet: .png, .jpg, .tif or .pdf.")
-@click.option("--columns", type=click.IntRange(1), help="Slides side by side.")
 @click.option(
-    "--mpp-from",
-    type=click.Choice(["magnification", "pixels"]),
-    help="Where a slide does not tell its µm/px.",
+    "--mpp",
+    type=_MPP,
+    default=64.0,
+    show_default=True,
+    metavar="N",
+    help="µm/px of every slide.",
 )
+@click.option("-o", "--out", required=True, metavar="FILE", help="The sheet: .png, .jpg, .tif or .pdf.")
+@click.option("--columns", type=click.IntRange(1), metavar="N", help="Slides side by side.")
+@click.option("--upsample", is_flag=True, help="Enlarge slides that have no such fine resolution.")
+@_mpp_base_option
+@_mpp_from_option
 @_with_collection
+@storage_options_option
 def sheet(
     collection: SlideCollection,
     names: Sequence[str],
-    mpp: float,
-    output: str,
-    columns: int | None,
-    mpp_from: Any,
+    out: str,
+    storage_options: Mapping[str, Any],
+    **options: Any,
 ) -> None:
-    """Draw all slides on one sheet, each at the same µm/px. NAMES as for images."""
+    """Draw all slides on one sheet.
+
+    Each at the same µm/px, so that sizes can be compared. NAMES as for images.
+    """
     from intake_tcga.slides.contact_sheet import contact_sheet
 
     path = contact_sheet(
         _meant(collection, names),
-        output,
-        mpp=mpp,
-        columns=columns,
-        mpp_from=mpp_from,
+        out,
+        storage_options=storage_options,
         progress=collection.progress,
+        **options,
         **collection.reached,
     )
     click.echo(path)
@@ -247,20 +308,42 @@ def sheet(
 @click.argument("names", nargs=-1, required=True)
 @_with_collection
 def download(collection: SlideCollection, names: Sequence[str]) -> None:
-    """Download whole slides and verify them; print their paths. NAMES are slides or manifests."""
-    for slide in _meant(collection, names):
-        click.echo(collection.fetch(slide if isinstance(slide, str) else slide.file_name))
+    """Download whole slides and print their paths.
+
+    Each verified by size and digest. NAMES are slides, or manifests (.tsv, .txt). A slide that fails stops no other;
+    it is named at the end, and the exit status is 1.
+    """
+    from intake_tcga.slides.batch import raise_together
+
+    failures: dict[str, Exception] = {}
+    wanted: list[tuple[SlideCollection, str]] = []
+    for name in names:
+        if _is_manifest(name):
+            listed = collection.from_manifest(name)
+            wanted.extend((listed, slide.file_id) for slide in listed)
+        else:
+            wanted.append((collection, name))
+    for among, name in wanted:
+        try:
+            click.echo(among.fetch(name))
+        except IntakeTcgaError as error:
+            failures[name] = error
+    raise_together(failures, len(wanted), "the paths of the others are above")
 
 
 def _meant(collection: SlideCollection, names: Sequence[str]) -> list[Any]:
     """Return the slides that are named, those of manifests among them."""
     meant: list[Any] = []
     for name in names:
-        if Path(name).suffix.lower() in {".tsv", ".txt"}:
+        if _is_manifest(name):
             meant.extend(collection.from_manifest(name))
         else:
             meant.append(name)
     return meant
+
+
+def _is_manifest(name: str) -> bool:
+    return Path(name).suffix.lower() in {".tsv", ".txt"}
 
 
 def _each(per: str | None) -> tuple[str, int] | None:
@@ -272,12 +355,12 @@ def _each(per: str | None) -> tuple[str, int] | None:
     return field, int(number)
 
 
-def _print_slides(found: SlideCollection, output: str | None, as_json: bool) -> None:
-    if output is not None:
-        click.echo(f"{found.to_manifest(output)}: {found.summary}", err=True)
-    table = found.df
+def _print_slides(found: SlideCollection, out: str | None, as_json: bool) -> None:
+    if out is not None:
+        click.echo(f"{found.to_manifest(out)}: {found.summary}", err=True)
+    rows = found.df.to_dict("records")
     if as_json:
-        print_json(table.to_dict("records"))
+        print_json(rows)
         return
-    shown = table[["barcode", "project", "kind", "sample_type", "primary_site", "size", "file_id"]]
-    print_rows([{str(key): value for key, value in row.items()} for row in shown.to_dict("records")])
+    shown = ("barcode", "project", "kind", "sample_type", "primary_site", "size", "file_id")
+    print_rows([{name: row[name] for name in shown} for row in rows])
