@@ -26,6 +26,7 @@ _USUAL_RATE = 50e6  # bytes a second, where none were seen
 _rates: dict[str, float] = {}
 _asked: dict[str, int] = {}
 _said: dict[str, object] = {}
+_followed_by: dict[str, object] = {}
 """By the identity of a file, in this process: a worker gets another copy of the file with each task."""
 
 
@@ -74,7 +75,12 @@ class Prospect:
 
 @contextmanager
 def announced(
-    file: RangedFile, wanted: int, sentence: Callable[[Prospect], str], *, show: bool | None = None
+    file: RangedFile,
+    wanted: int,
+    sentence: Callable[[Prospect], str],
+    *,
+    once: bool = False,
+    show: bool | None = None,
 ) -> Iterator[None]:
     """Say what the reads inside take, if that is a lot, in the log and where progress is shown; then show it.
 
@@ -89,14 +95,16 @@ def announced(
         Bytes that will be fetched, roughly.
     sentence
         Says it in words.
+    once
+        Whether it will not be read again, so that it is worth a word whatever thread reads it.
     show
         As for :class:`~intake_tcga.progress.Progress`.
     """
     key = file.identity.key
-    if not _asked_for_as_it_is():
+    if not (once or _asked_for_as_it_is()):
         asked = _asked[key] = _asked.get(key, 0) + wanted
         prospect = Prospect(min(asked, file.size), file.size, _rates.get(key), piecemeal=True)
-        if prospect.large and _is_first(key):
+        if prospect.large and _is_first(_said, key):
             _say(sentence(prospect), show)
         yield
         return
@@ -117,10 +125,10 @@ def _asked_for_as_it_is() -> bool:
     return main and multiprocessing.parent_process() is None
 
 
-def _is_first(key: str) -> bool:
+def _is_first(among: dict[str, object], key: str) -> bool:
     """Tell one of several threads that it is the first, without a lock, which a forked child could inherit held."""
     mine = object()
-    return _said.setdefault(key, mine) is mine
+    return among.setdefault(key, mine) is mine
 
 
 def _say(sentence: str, show: bool | None) -> None:
@@ -131,10 +139,10 @@ def _say(sentence: str, show: bool | None) -> None:
 
 @contextmanager
 def _followed(file: RangedFile, wanted: int, show: bool | None) -> Iterator[None]:
-    """Show how many bytes have come."""
-    name = file.shown_url.rpartition("/")[2]
+    """Show how many bytes have come; of several reads of one file at once, for one of them."""
+    key, name = file.identity.key, file.shown_url.rpartition("/")[2]
     with Progress(name, wanted, show) as progress:
-        if not progress.shown:
+        if not (progress.shown and _is_first(_followed_by, key)):
             yield
             return
         before, over = file.bytes_read, threading.Event()
@@ -148,10 +156,12 @@ def _followed(file: RangedFile, wanted: int, show: bool | None) -> Iterator[None
         try:
             yield
             over.set()
+            thread.join()
             progress.at(name, wanted)  # it was a rough number, and it is done
         finally:
             over.set()
             thread.join()
+            _followed_by.pop(key)
 
 
 def _duration(seconds: float) -> str:

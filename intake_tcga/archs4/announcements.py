@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 from intake_tcga.hdf5 import Hdf5File
 from intake_tcga.large_reads import Prospect, announced
@@ -41,13 +42,13 @@ class Announcements:
 
     def of_field(self, field: str, wanted: int) -> AbstractContextManager[None]:
         """Announce a field of the samples' metadata; as :meth:`of_values`."""
-        return self._announced(f"the field {field!r}, which is kept and read this once,", wanted)
+        return self._announced(f"the field {field!r}, which is kept and read this once,", wanted, once=True)
 
-    def _announced(self, what: str, wanted: int) -> AbstractContextManager[None]:
+    def _announced(self, what: str, wanted: int, *, once: bool = False) -> AbstractContextManager[None]:
         if self.file.remote is None:
             return nullcontext()
         return announced(
-            self.file.remote, wanted, lambda prospect: self._sentence(what, prospect), show=self.progress
+            self.file.remote, wanted, partial(self._sentence, what), once=once, show=self.progress
         )
 
     def _sentence(self, what: str, prospect: Prospect) -> str:

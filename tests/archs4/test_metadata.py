@@ -4,7 +4,9 @@ import copy
 import multiprocessing
 import os
 import pickle
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import archs4_files
 import fsspec
@@ -13,8 +15,10 @@ import numpy as np
 import pytest
 
 from intake_tcga.archs4 import metadata as metadata_module
+from intake_tcga.archs4.access import open_archs4
 from intake_tcga.archs4.layout import read_layout
 from intake_tcga.archs4.metadata import sample_metadata
+from intake_tcga.cache import VerifiedFileCache
 from intake_tcga.errors import FileFormatError, MissingDependencyError, NameNotFoundError
 from intake_tcga.hdf5 import Hdf5File
 from intake_tcga.transfer.ranged import RangedFile
@@ -96,6 +100,46 @@ def test_a_field_is_decoded_once(path, reads, cache_dir):
     assert reads == [("title", None)]
     assert len(kept(cache_dir)) == 1
     assert not list(cache_dir.rglob("*.new"))
+
+
+def test_threads_that_want_a_field_at_once_decode_it_once(path, reads, monkeypatch):
+    metadata = opened(path)
+    noted = metadata_module.read_column
+    monkeypatch.setattr(metadata_module, "read_column", lambda *a, **k: (time.sleep(0.1), noted(*a, **k))[1])
+    with ThreadPoolExecutor(4) as pool:
+        columns = list(pool.map(metadata.column, ["title", "source_name_ch1"] * 4))
+    assert sorted(reads) == [("source_name_ch1", None), ("title", None)]
+    assert all(column is columns[0] for column in columns[::2])
+
+
+def test_a_field_that_failed_can_be_read_again(path, monkeypatch):
+    metadata = opened(path)
+    with monkeypatch.context() as broken:
+        broken.setattr(metadata_module, "read_column", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            metadata.column("title")
+    assert len(metadata.column("title")) == N
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_forked_while_a_thread_decodes_a_field_decodes_it_too(path, monkeypatch):
+    metadata = opened(path)
+    metadata.values("status")
+    read_column, begun, go = metadata_module.read_column, threading.Event(), threading.Event()
+    monkeypatch.setattr(
+        metadata_module, "read_column", lambda *a, **k: (begun.set(), go.wait(60), read_column(*a, **k))[2]
+    )
+    thread = threading.Thread(target=metadata.column, args=("title",))
+    thread.start()
+    begun.wait(60)
+    child = os.fork()
+    if child == 0:
+        go.set()
+        os._exit(0 if len(metadata.column("title")) == N else 1)
+    go.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_few_rows_of_an_unknown_field_do_not_decode_it(path, reads, cache_dir):
@@ -204,6 +248,32 @@ def test_columns_of_a_remote_file_are_kept_under_its_identity(path, tmp_path, re
         file["meta/samples/title"][0] = "another title"
     publish()
     assert remote().values("title")[0] == "another title"
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_columns_are_kept_in_the_cache_that_was_given(path, tmp_path, cache_dir, remote):
+    if remote:
+        with fsspec.open("memory://given.h5", "wb") as copy_:
+            copy_.write(path.read_bytes())
+    cache = VerifiedFileCache(tmp_path / "other", progress=False)
+    with open_archs4("memory://given.h5" if remote else path, cache=cache) as ds:
+        expected = ds["title"].values.tolist()
+        again = pickle.loads(pickle.dumps(ds))
+    assert len(kept(cache.root)) == 1
+    assert again["title"].values.tolist() == expected
+    assert not cache_dir.exists()
+    assert sorted(path.parent.iterdir()) == sorted([path, cache.root])
+
+
+def test_columns_of_a_file_in_a_cache_are_kept_there_whichever_is_given(path, tmp_path):
+    place = tmp_path / "one" / "archs4" / "a.h5"
+    place.parent.mkdir(parents=True)
+    (tmp_path / "one" / ".intake-tcga").mkdir()
+    settled(path.replace(place))
+    with open_archs4(place, cache=VerifiedFileCache(tmp_path / "other", progress=False)) as ds:
+        _ = ds["title"].values
+    assert len(kept(tmp_path / "one")) == 1
+    assert kept(tmp_path / "other") == []
 
 
 def test_pickles_without_what_was_read(path):
