@@ -120,14 +120,14 @@ class Slide:
     def remote_file(self, endpoint: str) -> RemoteFile:
         """Tell where the slide's file is, its size and digest, and its place in a cache.
 
-        The place is by project and file name, so that a file whose id alone was renewed is not fetched again.
+        The place is by file name alone: a file whose id was renewed is not fetched again, and what was downloaded
+        from a manifest is found by a search, and the other way round.
         """
-        project = self.project if self.project and name_problem(self.project) is None else "other"
         return RemoteFile(
             self.data_url(endpoint),
             self.file_name,
             collection=("gdc",),
-            version=project,
+            version="slides",
             size=self.size,
             digest=Digest("md5", self.md5),
         )

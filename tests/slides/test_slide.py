@@ -60,10 +60,11 @@ def test_what_cannot_be_a_slide_is_refused(wrong):
 def test_its_file_is_where_the_gdc_has_it_and_stays_where_the_cache_has_it():
     file = slide(project="TCGA-UCEC").remote_file("https://host/v0/")
     assert file.url == f"https://host/v0/data/{ID}"
-    assert (file.folder, file.size, str(file.digest)) == ("gdc/TCGA-UCEC", 9, f"md5:{MD5}")
+    assert (file.folder, file.size, str(file.digest)) == ("gdc/slides", 9, f"md5:{MD5}")
     renewed = slide(project="TCGA-UCEC", file_id=ID.replace("3", "4")).remote_file("https://host")
     assert (renewed.folder, renewed.name, renewed.digest) == (file.folder, file.name, file.digest)
-    assert slide(project="../..").remote_file("https://host").folder == "gdc/other"
+    unlisted = slide(project=None).remote_file("https://host")  # of a manifest, with no network
+    assert unlisted.folder == slide(project="../..").remote_file("https://host").folder == file.folder
 
 
 def test_it_pickles():
