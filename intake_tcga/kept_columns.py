@@ -26,7 +26,8 @@ from intake_tcga.stamps import Signature
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_FORMAT = "1"  # another one, other columns: raise it when a column's content or type would differ
+_FORMAT = "2"  # another one, other columns: raise it when a column's content or type would differ
+_PLAIN, _TEXTS, _CODES = "column", "texts", "codes"
 _ABANDONED = 3600  # seconds after which what another process has begun to write is no longer under way
 
 
@@ -70,10 +71,10 @@ def recall_column(file: Hdf5File, path: str) -> pa.Array | None:
             known = kept.schema_arrow.metadata or {}
             if known.get(b"state") != place.state or known.get(b"path") != _raw(path):
                 return None
-            column = kept.read(use_threads=False).column(0).combine_chunks()
+            column = _unpacked(kept.read(use_threads=False))
         note_use(_name(place, path))
         return column
-    except (OSError, pa.ArrowException, UnicodeError):
+    except (OSError, pa.ArrowException, UnicodeError, LookupError):
         return None
 
 
@@ -97,7 +98,7 @@ def keep_column(file: Hdf5File, path: str, column: pa.Array, before: bytes | Non
     if place is None or place.state != before or not place.lasting:
         return
     metadata = {b"state": place.state, b"path": _raw(path)}
-    table = pa.table({"column": column}).replace_schema_metadata(metadata)
+    table = _packed(column).replace_schema_metadata(metadata)
     fresh = place.folder / f"{secrets.token_hex(6)}.new"
     try:
         place.folder.mkdir(parents=True, exist_ok=True)
@@ -106,9 +107,7 @@ def keep_column(file: Hdf5File, path: str, column: pa.Array, before: bytes | Non
             table,
             fresh,
             compression="lz4",  # reads as fast as nothing at all, and takes a fraction of the space
-            row_group_size=max(1, len(column)),  # one dictionary for the whole column
-            dictionary_pagesize_limit=2**30,
-            use_dictionary=pa.types.is_dictionary(column.type),
+            use_dictionary=False,
             write_statistics=False,
             write_page_checksum=True,  # a damaged page would be text that nobody wrote
         )
@@ -118,6 +117,32 @@ def keep_column(file: Hdf5File, path: str, column: pa.Array, before: bytes | Non
     except (OSError, pa.ArrowException):
         with suppress(OSError):
             fresh.unlink()
+
+
+def _packed(column: pa.Array) -> pa.Table:
+    """Return a table that holds a column.
+
+    A dictionary is two lists in one row: Parquet's own dictionaries are hashed text by text when they are read, which
+    takes several times as long as reading them.
+    """
+    import pyarrow as pa
+
+    if not isinstance(column, pa.DictionaryArray):
+        return pa.table({_PLAIN: column})
+    parts = {_TEXTS: column.dictionary, _CODES: column.indices}
+    return pa.table(
+        {name: pa.LargeListArray.from_arrays(pa.array([0, len(part)]), part) for name, part in parts.items()}
+    )
+
+
+def _unpacked(table: pa.Table) -> pa.Array:
+    """Return the column that a table holds."""
+    import pyarrow as pa
+
+    if _PLAIN in table.column_names:
+        return table[_PLAIN].combine_chunks()
+    texts, codes = (table[name].combine_chunks().flatten() for name in (_TEXTS, _CODES))
+    return pa.DictionaryArray.from_arrays(codes, texts)
 
 
 def state_of(file: Hdf5File) -> bytes | None:
