@@ -132,6 +132,7 @@ def samples_of_series(n: int, seed: int) -> Iterator[tuple[str, ...]]:
     """Yield samples series by series: those of one say much the same, and most of a protocol is common to all."""
     rng = random.Random(seed)
     words = ["".join(rng.choices("aeilnorst", k=rng.randint(2, 11))) for _ in range(3000)]
+    tissues_known = [*_TISSUES, *(" ".join(rng.choices(words, k=2)) for _ in range(150))]
     sample, series, left = 1_000_000, 10_000, n
     while left:
         size = min(left, 3000, int(rng.paretovariate(1.1) * 8))
@@ -139,7 +140,7 @@ def samples_of_series(n: int, seed: int) -> Iterator[tuple[str, ...]]:
         series += rng.randint(1, 6)
         named = f"GSE{series},GSE{series + 1}" if rng.random() < 0.15 else f"GSE{series}"
         protocols = [" ".join(rng.choices(words, k=rng.randint(30, 180))) for _ in range(rng.randint(1, 2))]
-        tissues, keys = rng.choices(_TISSUES, k=rng.randint(1, 4)), rng.sample(_KEYS, rng.randint(2, 6))
+        tissues, keys = rng.choices(tissues_known, k=rng.randint(1, 4)), rng.sample(_KEYS, rng.randint(2, 6))
         title, numbered = " ".join(rng.choices(words, k=2)), rng.random() < 0.5
         told = [",".join(f"{key}: {key[:3]}{rng.randint(0, 2)}" for key in keys[1:]) for _ in range(4)]
         for i in range(size):
