@@ -15,6 +15,7 @@ from intake_tcga.archs4.link import rows_of
 from intake_tcga.archs4.matrix_blocks import narrowed
 from intake_tcga.archs4.samples import Samples
 from intake_tcga.errors import OptionError
+from intake_tcga.facts import html_facts, text_facts
 from intake_tcga.feature_groups import join_features
 from intake_tcga.grouping import How
 from intake_tcga.matrices import find_matrix
@@ -306,18 +307,29 @@ class Archs4Accessor:
         matrix = find_matrix(self._dataset)
         return join_features(matrix, "symbol", how)
 
-    def __repr__(self) -> str:
-        samples = Samples(self._dataset)
+    def _facts(self) -> dict[str, Any]:
+        """Return what there is to call."""
+        return {
+            "search(terms, fields, field=…)": "samples whose metadata say something",
+            "series(…)  samples(…)": "those of a series, those of these accessions",
+            "draw(n, seed=…)": "some at random",
+            "metadata(fields)": "a table of what is written about them",
+            "counts_by_symbol()": "genes of one symbol joined",
+            "tree()  versions()": "what is in the file, which files there are",
+            "fields": self.fields(),
+        }
+
+    @property
+    def _head(self) -> str:
         linked = rows_of(self._dataset)
         where = f" of {linked[0].file.path}" if linked else ""
-        return "\n".join(
-            [
-                f"<archs4: {samples.size} samples{where}>",
-                "  search(terms, fields, field=…)    series(…)    samples(…)    draw(n, seed=…)",
-                "  metadata(fields)    counts_by_symbol()    tree()    versions()",
-                f"  fields    {', '.join(samples.fields)}",
-            ]
-        )
+        return f"archs4: {Samples(self._dataset).size:,} samples{where}"
+
+    def __repr__(self) -> str:
+        return text_facts(f"<{self._head}>", self._facts())
+
+    def _repr_html_(self) -> str:
+        return html_facts(self._head, self._facts())
 
     def _narrowed(self, found: npt.NDArray[np.intp], table: Iterable[str] | None) -> Any:
         """Return the samples found as a Dataset, or some of their fields as a table."""

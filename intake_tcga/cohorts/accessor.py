@@ -8,6 +8,7 @@ import xarray as xr
 
 from intake_tcga.cohorts import subsets
 from intake_tcga.cohorts.selection import labels_of
+from intake_tcga.facts import html_facts, text_facts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,15 +121,25 @@ class CohortAccessor:
         """
         return subsets.subset_metadata(self._dataset, normalization, model, off_aug)
 
-    def __repr__(self) -> str:
+    def _facts(self) -> dict[str, Any]:
+        """Return what there is to call, with what it can be called with."""
         ds = self._dataset
-        lines = [f"<tcga: {ds.attrs.get('dataset_name', 'cohort')}>"]
+        off_aug = ", off_aug" if self.AUGMENTATIONS else ""
+        facts: dict[str, Any] = {}
         if "real" in ds.variables:
-            lines.append(f"  real(normalization)    {', '.join(self.NORMALIZATIONS)}")
+            facts["real(normalization)"] = self.NORMALIZATIONS
         if "synthetic" in ds.variables:
-            off_aug = ", off_aug" if self.AUGMENTATIONS else ""
-            lines.append(f"  synth(normalization, model{off_aug})    {', '.join(self.MODELS)}")
+            facts[f"synth(normalization, model{off_aug})"] = self.MODELS
         if self.AUGMENTATIONS:
-            lines.append(f"  off_aug    {', '.join(self.AUGMENTATIONS)}")
-        lines.append("  metadata(normalization, model)")
-        return "\n".join(lines)
+            facts["off_aug"] = self.AUGMENTATIONS
+        return facts | {"metadata(normalization, model)": "what the file says of a subset"}
+
+    @property
+    def _head(self) -> str:
+        return f"tcga: {self._dataset.attrs.get('dataset_name', 'cohort')}"
+
+    def __repr__(self) -> str:
+        return text_facts(f"<{self._head}>", self._facts())
+
+    def _repr_html_(self) -> str:
+        return html_facts(self._head, self._facts())

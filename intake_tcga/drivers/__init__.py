@@ -29,9 +29,8 @@ __all__ = ["Archs4Catalog", "Archs4Source", "CohortCatalog", "CohortSource", "Sl
 def __getattr__(name: str) -> Any:
     # `intake.cat.tcga`: made on access, so that importing this module opens no file.
     if name == "builtin_catalog":
-        from intake.catalog.local import YAMLFileCatalog
-
         from intake_tcga.cohorts.sample import catalogs_folder
+        from intake_tcga.drivers.builtin import BuiltinCatalog
 
-        return YAMLFileCatalog(str(catalogs_folder() / "tcga.yaml"))
+        return BuiltinCatalog(str(catalogs_folder() / "tcga.yaml"))
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from intake_tcga.archs4.collection import Archs4Collection
 from intake_tcga.archs4.releases import Release
 from intake_tcga.drivers.archs4_source import Archs4Source
-from intake_tcga.drivers.listing import ListedEntry, ListingCatalog
+from intake_tcga.drivers.listing import ListedEntry, ListingCatalog, headed
 from intake_tcga.drivers.options import given_of
 from intake_tcga.errors import NameNotFoundError
 
@@ -132,4 +132,4 @@ class Archs4Catalog(ListingCatalog):
         return f"<tcga_archs4 catalog: {len(self._subset)} files>"
 
     def _repr_html_(self) -> str:
-        return self.collection.html(self._names())
+        return headed(self, self.collection.html(self._names()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from html import escape
 from typing import TYPE_CHECKING, Any, Literal
 
 from intake.source.base import Schema
@@ -53,6 +52,7 @@ class Archs4Source(DatasetSource):
 
     name = "tcga_archs4_file"
     driver = "tcga_archs4_file"
+    opens_with = "to_dask(), read(); local_path() is its file, downloaded whole"
     positional = ("source",)
 
     def __init__(
@@ -132,8 +132,3 @@ class Archs4Source(DatasetSource):
     def __repr__(self) -> str:
         chosen = ", ".join(f"{name}={value!r}" for name, value in self.narrowing.chosen.items())
         return f"<tcga_archs4_file {self._shown}{': ' if chosen else ''}{chosen}>"
-
-    def _repr_html_(self) -> str:
-        if self.source in self.collection.names():
-            return self.collection.html([self.source])
-        return f"<p>{escape(repr(self))}</p>"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.cohorts.manifest import Cohort
 from intake_tcga.drivers.cohort_entry import CohortEntry
-from intake_tcga.drivers.listing import ListingCatalog
+from intake_tcga.drivers.listing import ListingCatalog, headed
 from intake_tcga.drivers.options import collection_of
 from intake_tcga.errors import NameNotFoundError
 
@@ -158,4 +158,4 @@ class CohortCatalog(ListingCatalog):
         return f"<tcga catalog: {count} cohort{'s' * (count != 1)} chosen from {self.collection.place}>"
 
     def _repr_html_(self) -> str:
-        return self.collection.html(self._subset)
+        return headed(self, self.collection.html(self._subset))

@@ -48,6 +48,7 @@ class CohortSource(DatasetSource):
 
     name = "tcga_cohort"
     driver = "tcga_cohort"
+    opens_with = "to_dask(), read(), to_datatree(); local_path() is its file"
     positional = ("cohort",)
 
     def __init__(
@@ -121,6 +122,3 @@ class CohortSource(DatasetSource):
     def __repr__(self) -> str:
         chosen = ", ".join(f"{key}={value!r}" for key, value in self.narrowing.items() if value is not None)
         return f"<tcga_cohort {self.cohort}{': ' + chosen if chosen else ''} of {self.collection.place}>"
-
-    def _repr_html_(self) -> str:
-        return self.collection.html([self.cohort])

@@ -11,10 +11,14 @@ from intake.source.base import DataSource, Schema
 
 from intake_tcga.drivers.saving import entry_as_dict, yaml_text
 from intake_tcga.errors import OptionError
+from intake_tcga.facts import html_facts
 from intake_tcga.option_names import check_option_names
 
 if TYPE_CHECKING:
     import xarray as xr
+
+
+_FOR_MACHINES = {"sha256", "sha1", "md5", "catalog_dir"}  # known of an entry, and nothing to look at
 
 
 class DatasetSource(DataSource):  # type: ignore[misc]
@@ -32,6 +36,9 @@ class DatasetSource(DataSource):  # type: ignore[misc]
 
     positional: ClassVar[tuple[str, ...]] = ()
     """Arguments that may be given by position, in their order."""
+
+    opens_with: ClassVar[str] = "to_dask(), read()"
+    """The methods that open it, for those who look at it."""
 
     @abstractmethod
     def read(self) -> xr.Dataset:
@@ -72,6 +79,12 @@ class DatasetSource(DataSource):  # type: ignore[misc]
         return yaml_text(self._yaml())
 
     _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
+
+    def _repr_html_(self) -> str:
+        """Show what it is, what its catalog knew of it, and how it is opened; asks nobody."""
+        known = {name: value for name, value in self.metadata.items() if name not in _FOR_MACHINES}
+        described = {"description": self.description} if self.description else {}
+        return html_facts(repr(self).strip("<>"), described | known | {"opens with": self.opens_with})
 
 
 def schema_of(dataset: xr.Dataset, variable: Hashable) -> Schema:

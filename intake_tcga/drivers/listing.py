@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from intake.catalog.base import Catalog
@@ -13,6 +14,7 @@ from intake.source.base import DataSource
 
 from intake_tcga.drivers.saving import entry_as_dict, saved_arguments, yaml_text
 from intake_tcga.errors import IntakeTcgaError, NameNotFoundError
+from intake_tcga.facts import html_facts
 from intake_tcga.option_names import check_option_names
 
 if TYPE_CHECKING:
@@ -65,6 +67,11 @@ class ListedEntry(LocalCatalogEntry):  # type: ignore[misc]
     def describe(self) -> dict[str, Any]:
         """Return what intake shows of an entry, without credentials."""
         return {**super().describe(), "args": saved_arguments(self._open_args)}
+
+    _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
+
+    def _repr_html_(self) -> str:
+        return html_facts(f"{self._name}: {self._description}", self._metadata)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Intake remakes objects from their arguments' states, which a catalog does not survive.
@@ -248,3 +255,8 @@ class ListingCatalog(Catalog):  # type: ignore[misc]
         )
 
     _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
+
+
+def headed(catalog: ListingCatalog, table: str) -> str:
+    """Return a catalog's table for a notebook under one line that says what it is."""
+    return f"<b>{escape(repr(catalog).strip('<>'))}</b>{table}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from intake.source.base import Schema
@@ -51,6 +50,9 @@ class SlideSource(DatasetSource):
 
     name = "tcga_slide"
     driver = "tcga_slide"
+    opens_with = (
+        "to_dask(), to_datatree(); with mpp=, level= or associated= also read(); local_path() is its file"
+    )
     positional = ("slide",)
 
     def __init__(
@@ -161,6 +163,3 @@ class SlideSource(DatasetSource):
             if value not in (None, False) and (key, value) != ("method", "ranges")
         )
         return f"<tcga_slide {self._shown}{': ' if chosen else ''}{chosen}>"
-
-    def _repr_html_(self) -> str:
-        return f"<p>{escape(repr(self))}</p>"

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from html import escape
 
-import numpy as np
-
-from intake_tcga.grouping import is_missing
-from intake_tcga.tables import human_size
+from intake_tcga.facts import said_facts
 
 PAGE = """
 :host { display: block; width: 100%; box-sizing: border-box; max-width: 1440px; margin: 0 auto; padding: 20px;
@@ -26,6 +23,8 @@ PAIR = """
   width: 100%; }
 @media (max-width: 1180px) { :host { grid-template-columns: minmax(0, 1fr); gap: 14px; } }
 """
+
+ALONE = ":host { display: grid; grid-template-columns: minmax(0, 1fr); width: 100%; }"
 
 CARD = """
 :host { width: 100%; box-sizing: border-box; background: #ffffff; border: 1px solid #e3e7ec;
@@ -81,8 +80,8 @@ def sentence(text: str, *, bad: bool = False) -> str:
     colours = "background:#fdf1ea;border-left:4px solid #D55E00" if bad else "background:#eef4f9"
     role = "alert" if bad else "status"
     return (
-        f"<div role='{role}' style='{colours};border-radius:6px;padding:9px 12px;white-space:pre-wrap;"
-        f"overflow-wrap:anywhere'>{escape(text)}</div>"
+        f"<div role='{role}' style='{colours};border-radius:6px;padding:9px 12px;margin-bottom:12px;"
+        f"white-space:pre-wrap;overflow-wrap:anywhere'>{escape(text)}</div>"
     )
 
 
@@ -98,26 +97,11 @@ def facts(about: Mapping[str, object]) -> str:
     """Return what is known of an entry, a line a field."""
     lines = "".join(
         "<div style='display:grid;grid-template-columns:116px minmax(0,1fr);gap:0 12px;align-items:baseline'>"
-        f"<span style='color:#616e7c;overflow-wrap:anywhere'>{escape(name.replace('_', ' '))}</span>"
+        f"<span style='color:#616e7c;overflow-wrap:anywhere'>{escape(name)}</span>"
         f"<span style='overflow-wrap:anywhere'>{escape(said)}</span></div>"
-        for name, said in ((str(name), _said(name, value)) for name, value in about.items())
-        if said
+        for name, said in said_facts(about).items()
     )
     return (
         "<div style='display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,300px),1fr));gap:4px 28px;"
         f"font-size:13px;line-height:1.45'>{lines}</div>"
     )
-
-
-def _said(name: str, value: object) -> str:
-    if isinstance(value, np.generic):
-        value = value.item()
-    if is_missing(value):
-        return ""
-    if name in {"bytes", "size"} and isinstance(value, int):
-        return human_size(value)
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int) else str(value)

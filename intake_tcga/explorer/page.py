@@ -70,30 +70,30 @@ class Page:
         field = {**wide, "stylesheets": [look.FIELD]}
         labels = list(self._shelves)
         self.shelf = pn.widgets.Select(
-            name="Collection", options=labels, value=labels[0], visible=len(labels) > 1, **field
+            label="Collection", options=labels, value=labels[0], visible=len(labels) > 1, **field
         )
-        self.find = pn.widgets.TextInput(name="Find", placeholder="a word, e.g. breast", **field)
-        self.entry = pn.widgets.Select(name="Entry", options=[], **field)
+        self.find = pn.widgets.TextInput(label="Find", placeholder="a word, e.g. breast", **field)
+        self.entry = pn.widgets.Select(label="Entry", options=[], **field)
         self.listed = pn.pane.HTML("", **wide)
         self.open = pn.widgets.Button(
-            name="Open", button_type="primary", visible=False, stylesheets=[look.BUTTONS], **wide
+            label="Open", button_type="primary", visible=False, stylesheets=[look.BUTTONS], **wide
         )
         self.choices = {
-            name: pn.widgets.Select(name=name.capitalize(), options=[], visible=False, **field)
+            name: pn.widgets.Select(label=name.capitalize(), options=[], visible=False, **field)
             for name in _CHOICES
         }
         self.mention = pn.widgets.TextInput(
-            name="Samples that mention", placeholder="an expression, e.g. lung|liver", visible=False, **field
+            label="Samples that mention", placeholder="an expression, e.g. lung|liver", visible=False, **field
         )
         self.drawn = pn.widgets.IntInput(
-            name="Samples drawn at most", value=_LARGE, start=2, end=5000, step=100, visible=False, **field
+            label="Samples drawn at most", value=_LARGE, start=2, end=5000, step=100, visible=False, **field
         )
         self.picture = pn.widgets.RadioButtonGroup(
-            name="Picture", options=[], stylesheets=[look.BUTTONS], visible=False, **wide
+            label="Picture", options=[], stylesheets=[look.BUTTONS], visible=False, **wide
         )
-        self.field = pn.widgets.Select(name="Field", options=[], visible=False, **field)
+        self.field = pn.widgets.Select(label="Field", options=[], visible=False, **field)
         self.feature = pn.widgets.AutocompleteInput(
-            name="Feature",
+            label="Feature",
             options=[],
             placeholder="part of a name",
             case_sensitive=False,
@@ -128,8 +128,10 @@ class Page:
         self.picture_card = card(self.title, self.picture, self.field, self.seen)
         self.feature_card = card(self.feature_title, self.feature, self.feature_seen, visible=False)
         self.about_card = card(self.about)
-        shown = pn.Column(self.picture_card, self.feature_card, stylesheets=[look.PAIR], margin=(0, 0, 16, 0))
-        main = pn.Column(self.state, shown, self.about_card, sizing_mode="stretch_width", margin=0)
+        self.shown = pn.Column(
+            self.picture_card, self.feature_card, stylesheets=[look.PAIR], margin=(0, 0, 16, 0)
+        )
+        main = pn.Column(self.state, self.shown, self.about_card, sizing_mode="stretch_width", margin=0)
         return pn.Column(
             pn.pane.HTML(look.HEADER, margin=(0, 0, 14, 0), sizing_mode="stretch_width"),
             pn.Column(self.picks, main, stylesheets=[look.GRID], sizing_mode="stretch_width", margin=0),
@@ -213,6 +215,7 @@ class Page:
         self._entry = None
         self.title.object = look.heading("Nothing to see yet")
         self.about.object = ""
+        self.about_card.visible = False
 
     async def _describe(self) -> None:
         """Show what is known of the entry that was picked; open it if that fetches nothing."""
@@ -223,6 +226,7 @@ class Page:
 
     async def _show_entry(self, entry: Entry) -> None:
         self._entry = entry
+        self.about_card.visible = True
         self.about.object = look.heading("About this entry", entry.name) + look.facts(entry.about)
         self._clear()
         self.title.object = look.heading(entry.name)
@@ -259,7 +263,7 @@ class Page:
                 self.feature.value if self.feature.value in ready.features else next(iter(ready.features), "")
             )
             self.feature.param.update(options=ready.features, value=feature)
-            self.feature_card.visible = bool(ready.features)
+            self._show_feature_card(bool(ready.features))
         if ready.large:
             await self._narrow()
         else:
@@ -358,10 +362,15 @@ class Page:
         """Show nothing of what was opened before."""
         self._close()
         self.seen.object = self.feature_seen.object = ""
-        self.open.visible = self.feature_card.visible = self.picture.visible = self.field.visible = False
+        self._show_feature_card(False)
+        self.open.visible = self.picture.visible = self.field.visible = False
         self.mention.visible = self.drawn.visible = False
         for widget in self.choices.values():
             widget.visible = False
+
+    def _show_feature_card(self, visible: bool) -> None:
+        self.feature_card.visible = visible
+        self.shown.stylesheets = [look.PAIR if visible else look.ALONE]
 
     def _close(self) -> None:
         """Let go of the file."""
