@@ -11,6 +11,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -36,7 +37,7 @@ def tissue(width: int, height: int, *, x0: float = 0, y0: float = 0, scale: floa
 
 @dataclass(frozen=True)
 class Picture:
-    """What the tile service shows of a slide: any size of it, made when asked for."""
+    """What the tile service shows of a slide: any size of it, made when first asked for."""
 
     width: int
     height: int
@@ -45,6 +46,7 @@ class Picture:
     def shape(self) -> tuple[int, int, int]:
         return self.height, self.width, 3
 
+    @lru_cache  # noqa: B019 - as many as there are slides
     def at_size(self, size: tuple[int, int]) -> Image.Image:
         return Image.fromarray(tissue(*size, scale=self.width / size[0]))
 

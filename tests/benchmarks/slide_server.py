@@ -6,6 +6,7 @@ bodies since the last one, and ends with it.
 """
 
 import json
+import math
 import sys
 import threading
 import time
@@ -13,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gdc_server import GdcServer, gdc_slide
+from gdc_server import GdcServer, gdc_slide, level_size
 from slide_scans import Picture
 
 LATENCY = 0.08  # seconds before each answer
@@ -34,7 +35,11 @@ class FarServer(GdcServer):
 def main() -> None:
     files = []
     for of in json.loads(sys.argv[1]):
-        first = gdc_slide(len(files) + 1, body=Path(of["path"]), picture=Picture(*of["size"]))
+        picture = Picture(*of["size"])
+        picture.at_size(
+            level_size(*of["size"], math.ceil(math.log2(max(of["size"]))) - 5)
+        )  # drawn before the clock
+        first = gdc_slide(len(files) + 1, body=Path(of["path"]), picture=picture)
         same = {"body": first.body, "md5": first.digest, "picture": first.picture}
         files += [first, *(gdc_slide(len(files) + 1 + more, **same) for more in range(1, of["copies"]))]
     with FarServer(files, latency=LATENCY, quality=75) as server:

@@ -17,7 +17,7 @@ from slide_server import LATENCY, RATE
 
 HERE = Path(__file__).parent
 TARGETS = {"74 MB": (12, 1.0), "1.14 GB": (12, 5.0)}
-LARGE = {"width": 109_559, "height": 89_665, "factors": (1, 4, 16, 32), "repeated": (1,), "hole": 990_000_000}
+LARGE = {"width": 109_559, "height": 89_665, "factors": (1, 4, 16, 32), "repeated": (1,), "hole": 908_000_000}
 SMALL = {"width": 16_800, "height": 12_480, "factors": (1, 4, 16)}
 OF_BATCH = {"width": 2_400, "height": 1_920, "factors": (1, 4), "beside": ("thumbnail",)}
 

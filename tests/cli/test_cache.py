@@ -75,6 +75,9 @@ def test_what_was_kept_of_files_elsewhere_goes_too(invoke, tmp_path):
         assert len(json.loads(found)) > 0
     assert json.loads(invoke("cache", "--json").stdout)["kept_beside"] > 0
     assert "kB kept beside" in invoke("cache").stdout
+    assert "made_up.h5" in invoke("clear", "-y", "--name", "other", status=1).stderr
+    assert "0 files removed" in invoke("clear", "-y", "--name", "made_up").stdout
+    assert "made_up.h5" not in invoke("clear", "-y", "--name", "other", status=1).stderr
     assert "0 files removed" in invoke("clear", "-y").stdout
     assert json.loads(invoke("cache", "--json").stdout)["kept_beside"] == 0
 
