@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import io
-import os
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intake_tcga.errors import OptionError
+from intake_tcga.garbage import no_collection
 from intake_tcga.kept import name_entry, note_use, note_written
 from intake_tcga.transfer.ranged import RangedFile
 
@@ -103,7 +101,7 @@ class BlockFile(io.RawIOBase):
     def size(self) -> int:
         """Bytes of the file. Where nothing is known of it yet, its first block is read, since readers begin there."""
         if self.file.size_known is None:
-            with _no_collection():
+            with no_collection():
                 first = bytes(self.file.head(self.block_size))
                 self._store(0, first)
         return self.file.size
@@ -169,7 +167,7 @@ class BlockFile(io.RawIOBase):
         self._check_open()
         if length <= 0:
             return b""
-        with _no_collection():
+        with no_collection():
             if length > self.memory // 2 or offset < 0 or offset + length > self.size:
                 return bytes(self.file.read([(offset, length)])[0])
             first, last = offset // self.block_size, (offset + length - 1) // self.block_size
@@ -268,36 +266,3 @@ def _remade(
     if closed:
         remade.close()
     return remade
-
-
-_under_way: set[object] = set()
-_was_collecting = [True]
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Collect no garbage meanwhile, in any thread; without a lock, which could itself be waited for."""
-    if not _under_way:
-        _was_collecting[0] = gc.isenabled()
-    me = object()
-    _under_way.add(me)
-    gc.disable()
-    try:
-        yield
-    finally:
-        _under_way.discard(me)
-        if not _under_way and _was_collecting[0]:
-            gc.enable()
-            if _under_way:
-                gc.disable()
-
-
-def _after_fork() -> None:
-    if _under_way:  # of threads that the child does not have
-        _under_way.clear()
-        if _was_collecting[0]:
-            gc.enable()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -11,7 +11,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,6 +26,7 @@ from intake_tcga import hdf5_structure as structure
 from intake_tcga.byte_sources import ByteSource, LocalBytes, RemoteBytes
 from intake_tcga.cache_roots import writable_root
 from intake_tcga.errors import FileFormatError, IntakeTcgaError, MissingFileError
+from intake_tcga.garbage import no_collection_at_all
 from intake_tcga.hdf5_structure import ArrayInfo, GroupInfo
 from intake_tcga.hdf5_values import attributes, read_text
 from intake_tcga.stamps import doubt
@@ -165,7 +166,7 @@ class Hdf5File:
     @contextmanager
     def opened(self) -> Iterator[h5py.File]:
         """Hold the open file, and the HDF5 lock with it; whatever goes wrong inside is a FileFormatError."""
-        with _ForkSafeLock(), self.errors():
+        with no_collection_at_all() if self.remote else nullcontext(), _ForkSafeLock(), self.errors():
             file = self._manager.acquire(needs_lock=False)
             try:
                 yield file

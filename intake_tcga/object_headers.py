@@ -122,7 +122,7 @@ def _messages(read: Read, header: int) -> Iterator[tuple[int, bytes]]:
         message, trim = struct.Struct("<HHB3x"), 0
         if start[0] != 1:
             raise FileFormatError(f"there is no object header at byte {header}")
-    seen = set()
+    seen: set[int] = set()
     while blocks:
         offset, length = blocks.pop(0)
         if offset in seen or len(seen) >= _MOST_BLOCKS or length > _LARGEST_BLOCK:
