@@ -43,6 +43,8 @@ _SMALL = 256 * 2**20
 _HIGHEST_RATIO = 100
 _LONGEST = 2**31 - 1
 _WORTH_IT = 0.8  # how much of its size a column may keep as a dictionary to become one
+_LOOKED_AT = 4096  # texts that are looked at first, to tell whether they repeat at all
+_ALL_DIFFER = 0.95  # how many of them differ where it is not worth numbering them
 _LARGEST_COLUMN = 2**31 - 1  # bytes that Arrow's 32-bit offsets reach
 
 Expect: TypeAlias = Callable[[int], AbstractContextManager[None]]
@@ -411,7 +413,7 @@ def _assemble(parts: Iterable[pa.Array], order: npt.NDArray[np.intp] | None) -> 
     pieces: list[pa.Array] = []
     plain = smaller = 0
     for part in parts:
-        encoded = part.dictionary_encode()
+        encoded = part.dictionary_encode() if _may_repeat(part) else part
         repeats = encoded.nbytes < _WORTH_IT * part.nbytes
         pieces.append(encoded if repeats else part)
         plain, smaller = plain + part.nbytes, smaller + encoded.nbytes
@@ -426,6 +428,19 @@ def _assemble(parts: Iterable[pa.Array], order: npt.NDArray[np.intp] | None) -> 
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
     return whole.take(pa.array(back))
+
+
+def _may_repeat(texts: pa.Array) -> bool:
+    """Look at a few runs of texts whether any repeat: to number texts that all differ takes as long as to read them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if len(texts) <= 2 * _LOOKED_AT:
+        return True
+    run = _LOOKED_AT // 8
+    runs = [texts.slice(at, run) for at in np.linspace(0, len(texts) - run, 8).astype(int).tolist()]
+    distinct = pc.count_distinct(pa.chunked_array(runs)).as_py()
+    return bool(distinct < _ALL_DIFFER * _LOOKED_AT)
 
 
 def _as_dictionary(pieces: list[pa.Array], order: npt.NDArray[np.intp] | None) -> pa.DictionaryArray:
