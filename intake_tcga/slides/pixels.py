@@ -89,15 +89,15 @@ class ImageArray(BackendArray):  # type: ignore[misc,unused-ignore]
         rows, columns = _positions(key[0], self.shape[0]), _positions(key[1], self.shape[1])
         out = np.empty((len(rows), len(columns), 3), np.uint8)
         in_y, in_x = _by_tile(rows, _BLOCK), _by_tile(columns, _BLOCK)
-        view: _View | None = None
+        view = _View(self._level, self._plan)
+
+        def work(block: Cell) -> None:
+            (dest_y, source_y), (dest_x, source_x) = in_y[block[0]], in_x[block[1]]
+            out[_index(dest_y, dest_x)] = view.block(*block)[_index(source_y, source_x)]
+
         with ThreadPoolExecutor(THREADS, "intake-tcga-blocks") as pool:
             for blocks_y, blocks_x in self._parts(sorted(in_y), sorted(in_x)):
-                view = made_of = _View(self._level, self._plan, blocks_y, blocks_x, view)
-
-                def work(block: Cell, made_of: _View = made_of) -> None:
-                    (dest_y, source_y), (dest_x, source_x) = in_y[block[0]], in_x[block[1]]
-                    out[_index(dest_y, dest_x)] = made_of.block(*block)[_index(source_y, source_x)]
-
+                view.move(blocks_y, blocks_x)
                 for _ in pool.map(work, itertools.product(blocks_y, blocks_x)):
                     pass
         return _squeezed(out, key)
@@ -127,12 +127,12 @@ def lazy_variable(array: LevelArray | ImageArray) -> xr.Variable:
     )
 
 
-def read_pixels(level: TiledLevel, rows: Positions, columns: Positions) -> Pixels:
-    """Read the pixels of a level at the crossings of some rows and columns.
+def read_pixels(level: TiledLevel, rows: Positions, columns: Positions, into: Pixels | None = None) -> Pixels:
+    """Read the pixels of a level at the crossings of some rows and columns, into an array if one is given.
 
     Memory: the result, and one tile for each thread.
     """
-    out = np.empty((len(rows), len(columns), 3), np.uint8)
+    out = np.empty((len(rows), len(columns), 3), np.uint8) if into is None else into
     width, height = level.tile_size
     in_y, in_x = _by_tile(rows, height), _by_tile(columns, width)
 
@@ -147,28 +147,29 @@ def read_pixels(level: TiledLevel, rows: Positions, columns: Positions) -> Pixel
 class _View:
     """The pixels of a level under a rectangle of an image's blocks, which are resized one by one."""
 
-    def __init__(
-        self, level: TiledLevel, plan: Plan, blocks_y: list[int], blocks_x: list[int], above: _View | None
-    ) -> None:
+    def __init__(self, level: TiledLevel, plan: Plan) -> None:
+        self._level = level
         self._plan = plan
-        self._size = level.size
-        first, last = self._crop(blocks_y[0], blocks_x[0]), self._crop(blocks_y[-1], blocks_x[-1])
-        self._left, self._top, self._right = first[0], first[1], last[2]
-        # Down to the end of a row of tiles, so that the view below reads none of them again.
-        height = level.tile_size[1]
-        self._bottom = min(level.size[1], -(-last[3] // height) * height)
-        known = self._shared(above)
-        top = self._top if known is None else self._top + len(known)
-        pixels = read_pixels(level, np.arange(top, self._bottom), np.arange(self._left, self._right))
-        self._pixels = pixels if known is None else np.concatenate([known, pixels])
+        self._left = self._top = self._right = self._bottom = 0
+        self._pixels = np.empty((0, 0, 3), np.uint8)
 
-    def _shared(self, above: _View | None) -> Pixels | None:
-        """Return the rows that the view above has read already."""
-        if above is None or (above._left, above._right) != (self._left, self._right):
-            return None
-        if not above._top <= self._top < above._bottom <= self._bottom:
-            return None
-        return above._pixels[self._top - above._top :]
+    def move(self, blocks_y: list[int], blocks_x: list[int]) -> None:
+        """Read the pixels under other blocks; what is under both is kept, and the rest let go of first."""
+        first, last = self._crop(blocks_y[0], blocks_x[0]), self._crop(blocks_y[-1], blocks_x[-1])
+        left, top, right = first[0], first[1], last[2]
+        # Down to the end of a row of tiles, so that the rectangle below reads none of them again.
+        height = self._level.tile_size[1]
+        bottom = min(self._level.size[1], -(-last[3] // height) * height)
+        known = np.empty((0, right - left, 3), np.uint8)
+        if (left, right) == (self._left, self._right) and self._top <= top < self._bottom <= bottom:
+            known = self._pixels[top - self._top :].copy()
+        self._left, self._top, self._right, self._bottom = left, top, right, bottom
+        self._pixels = known
+        pixels = np.empty((bottom - top, right - left, 3), np.uint8)
+        pixels[: len(known)] = known
+        below = np.arange(top + len(known), bottom)
+        read_pixels(self._level, below, np.arange(left, right), pixels[len(known) :])
+        self._pixels = pixels
 
     def block(self, row: int, column: int) -> Pixels:
         """Make one block of the image: antialiased (Lanczos), in uint8 throughout."""
@@ -202,8 +203,8 @@ class _View:
     def _crop(self, row: int, column: int) -> tuple[int, int, int, int]:
         """Return the level's pixels that a block is made of, the filter's margin included."""
         (scale_x, scale_y), (box, _) = _scales(self._plan), self._box(row, column)
-        left, right = _with_margin(box[0], box[2], scale_x, self._size[0])
-        top, bottom = _with_margin(box[1], box[3], scale_y, self._size[1])
+        left, right = _with_margin(box[0], box[2], scale_x, self._level.size[0])
+        top, bottom = _with_margin(box[1], box[3], scale_y, self._level.size[1])
         return left, top, right, bottom
 
 

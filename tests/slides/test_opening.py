@@ -1,6 +1,7 @@
 """One slide by three ways: the same pixels, few requests, and errors that say what to do."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import xarray as xr
 from faulty_server import status
 from gdc_server import TOKEN, GdcServer, cut_short, gdc_slide, refuses
 from PIL import Image
-from slide_files import openslide_level, picture, psnr, write_slide
+from slide_files import TILE, openslide_level, picture, psnr, write_slide
 
 from intake_tcga.budget import Budget
 from intake_tcga.cache import VerifiedFileCache
@@ -102,6 +103,19 @@ def test_an_image_is_the_level_resized_exactly(path, mpp):
     assert ds.attrs["mpp"] == mpp
     assert np.diff(ds.x.values) == pytest.approx(mpp)
     assert ds.y.values[0] == mpp / 2
+
+
+def test_an_image_takes_the_memory_of_itself_and_of_one_band(path, monkeypatch):
+    monkeypatch.setattr(pixels, "_BAND", 2**20)
+    image = open_slide(path, mpp=0.3)["image"]
+    tracemalloc.start()
+    try:
+        out = image.values
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    band = 3 * 2**20 + 3 * SIZE[0] * TILE  # down to the end of a row of tiles
+    assert peak - out.nbytes < 1.6 * band, "the band, what it shares with the next, and tiles under way"
 
 
 def test_parts_equal_the_whole_to_the_last_bit(path, monkeypatch):
@@ -370,9 +384,9 @@ def test_an_image_is_made_in_bands_that_read_each_tile_once(path, monkeypatch):
     held, tiles = [], []
     real_pixels, real_tiles = pixels.read_pixels, TiffLevel.each_tile
 
-    def noting(level, rows, columns):
+    def noting(level, rows, columns, *into):
         held.append(len(rows) * len(columns))
-        return real_pixels(level, rows, columns)
+        return real_pixels(level, rows, columns, *into)
 
     monkeypatch.setattr(pixels, "read_pixels", noting)
     monkeypatch.setattr(
