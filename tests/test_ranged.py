@@ -1,5 +1,6 @@
 """Ranges of files on misbehaving servers, on S3, in memory and here: right bytes of one version, or a clear error."""
 
+import asyncio
 import gc
 import itertools
 import os
@@ -7,7 +8,7 @@ import pickle
 import signal
 import socket
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import faulty_server as faults
@@ -545,3 +546,23 @@ def test_s3_objects_that_change(s3, changed):
 def test_s3_objects_without_bytes(s3):
     fsspec.filesystem("s3", **s3).pipe("bucket/empty", b"")
     assert RangedFile("s3://bucket/empty", storage_options=s3, budget=QUICK).size == 0
+
+
+def test_bytes_that_come_just_when_a_wait_ends_are_there(server, monkeypatch):
+    """The wait gives up, and before the reader looks whether all is done, it is."""
+    original = asyncio.run_coroutine_threadsafe
+
+    class JustLate(Future):
+        def __init__(self, real):
+            super().__init__()
+            self.real = real
+
+        def result(self, timeout=None):
+            self.real.result(30)
+            if not self.done():
+                self.set_result(None)
+                raise TimeoutError
+            return super().result(timeout)
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", lambda *args: JustLate(original(*args)))
+    assert right(ranged(server))

@@ -205,8 +205,9 @@ class Crew:
                     future.result(timeout=0.5)  # Ctrl-C gets through between two waits, on every system
                     break
                 except NotYet:
-                    if future.done():
-                        raise
+                    if future.done():  # just now, or it raised that itself
+                        future.result()
+                        break
         finally:
             future.cancel()
         return [piece.view for piece in pieces]
