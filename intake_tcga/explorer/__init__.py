@@ -48,7 +48,7 @@ def explore(data: Any = None, *, offline: bool | str | None = None) -> Any:
 
     from intake_tcga.explorer.page import Page
 
-    pn.extension()
+    pn.extension(inline=True)  # its scripts from this machine: notebooks may have no way to the internet
     return Page(shelves).layout
 
 

@@ -7,21 +7,23 @@ from html import escape
 
 from intake_tcga.facts import said_facts
 
+# Widths are those of the page, which in a notebook is narrower than the window.
 PAGE = """
-:host { display: block; width: 100%; box-sizing: border-box; max-width: 1440px; margin: 0 auto; padding: 20px;
+:host { display: block; container-type: inline-size; width: 100%; box-sizing: border-box; max-width: 1440px;
+  margin: 0 auto; padding: 20px;
   font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; color: #1f2933; }
 @media (max-width: 560px) { :host { padding: 12px; } }
 """
 
 GRID = """
 :host { display: grid; grid-template-columns: 290px minmax(0, 1fr); gap: 20px; align-items: start; width: 100%; }
-@media (max-width: 860px) { :host { grid-template-columns: minmax(0, 1fr); gap: 14px; } }
+@container (max-width: 800px) { :host { grid-template-columns: minmax(0, 1fr); gap: 14px; } }
 """
 
 PAIR = """
 :host { display: grid; grid-template-columns: minmax(0, 3fr) minmax(0, 2fr); gap: 20px; align-items: start;
   width: 100%; }
-@media (max-width: 1180px) { :host { grid-template-columns: minmax(0, 1fr); gap: 14px; } }
+@container (max-width: 1100px) { :host { grid-template-columns: minmax(0, 1fr); gap: 14px; } }
 """
 
 ALONE = ":host { display: grid; grid-template-columns: minmax(0, 1fr); width: 100%; }"

@@ -167,12 +167,14 @@ def png(picture: Picture, data: Data, choices: Mapping[str, str], pick: str = ""
 
 def narrowed(data: Data, samples: int, text: str) -> Data:
     """Return some samples of a large matrix: those whose metadata have a text, drawn at random, the same each time."""
+    from intake_tcga.archs4.accessor import Archs4Accessor
+
     if not isinstance(data, xr.Dataset) or kind_of(data) != "expression" or "sample" not in data.dims:
         return data
-    found = data.archs4.search(text) if text else data
+    found = Archs4Accessor(data).search(text) if text else data
     if not found.sizes["sample"]:
         raise OptionError(f"No sample mentions {text!r}; look for something else.")
-    return found if found.sizes["sample"] <= samples else found.archs4.draw(samples, seed=1)
+    return found if found.sizes["sample"] <= samples else Archs4Accessor(found).draw(samples, seed=1)
 
 
 def alt_text(picture: Picture, choices: Mapping[str, str], pick: str) -> str:

@@ -81,3 +81,13 @@ def test_some_samples_of_many(lung):
 def test_nothing_to_show():
     with pytest.raises(OptionError, match="sample"):
         kind_of(xr.Dataset({"a": ("x", [1])}))
+
+
+def test_some_samples_of_a_dataset_that_is_from_nowhere():
+    titles = [f"{'lung' if n % 3 else 'liver'} {n}" for n in range(30)]
+    ds = xr.Dataset(
+        {"counts": (("sample", "feature"), np.ones((30, 2), "u4"))},
+        {"sample": [f"GSM{n}" for n in range(30)], "title": ("sample", titles)},
+    )
+    assert narrowed(ds, 500, "liver").sizes["sample"] == 10
+    assert narrowed(ds, 5, "lung")["title"].str.startswith("lung").all()
