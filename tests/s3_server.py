@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def s3_server(*buckets):
-    """Yield the storage options that reach it; its buckets are there."""
+    """Yield the storage options that reach it; its buckets are there, and empty."""
     import s3fs
     from moto.server import ThreadedMotoServer
 
@@ -19,6 +19,8 @@ def s3_server(*buckets):
     }
     fs = s3fs.S3FileSystem(**options, skip_instance_cache=True)
     for bucket in buckets:
+        if fs.exists(bucket):  # moto keeps what earlier servers of this process had
+            fs.rm(bucket, recursive=True)
         fs.mkdir(bucket)
     try:
         yield options
