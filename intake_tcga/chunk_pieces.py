@@ -15,6 +15,9 @@ Piece: TypeAlias = tuple[int, Part, Part]
 """Number of a chunk along one axis, positions within it, where they go."""
 
 
+_REMEMBERED = 2**15  # pieces: along a million samples all of them would take hundreds of megabytes
+
+
 class Pieces(Sequence[Piece]):
     """What is wanted along one axis, split by the chunks that hold it; each piece is made when it is looked at.
 
@@ -53,7 +56,7 @@ class Pieces(Sequence[Piece]):
             numbers, at, to = numbers[order], at[order], to[order]
         starts = np.flatnonzero(np.diff(numbers, prepend=-1))
         self.numbers = numbers[starts].astype(np.int64)
-        self._starts = [*starts.tolist(), len(numbers)]
+        self._starts = np.append(starts, len(numbers))
         self._at, self._to = at - numbers * chunk, to
 
     def __len__(self) -> int:
@@ -64,6 +67,8 @@ class Pieces(Sequence[Piece]):
         if piece is None:
             if not 0 <= index < len(self.numbers):
                 raise IndexError(index)
+            if len(self._made) >= _REMEMBERED:
+                self._made = {}
             piece = self._made[index] = self._make(index)
         return piece
 
@@ -74,7 +79,7 @@ class Pieces(Sequence[Piece]):
             first, last = max(start, number * self._chunk), min(stop, (number + 1) * self._chunk)
             at, to = first - number * self._chunk, dest + first - start
             return number, slice(at, at + last - first, 1), slice(to, to + last - first, 1)
-        begin, end = self._starts[index : index + 2]
+        begin, end = self._starts[index : index + 2].tolist()
         return number, _as_slice(self._at[begin:end]), _as_slice(self._to[begin:end])
 
     def __iter__(self) -> Iterator[Piece]:

@@ -78,6 +78,14 @@ def test_along_an_axis_everything_goes_where_it_belongs(chunk, source, dest):
     np.testing.assert_array_equal(result[to], at)
 
 
+def test_pieces_along_a_million_samples_do_not_pile_up():
+    many = 100_000
+    for source in (slice(0, many), np.arange(many)[::-1]):
+        pieces = Pieces(source, slice(0, many), 1, many)
+        assert sum(1 for _ in pieces) == len(pieces) == many
+        assert len(pieces._made) <= 2**15
+
+
 def test_archs4_like_columns(tmp_path):
     values = np.random.default_rng(0).integers(0, 9, (5000, 40), dtype="u4")
     path = write(tmp_path / "x.h5", values, chunks=(2000, 1), compression="gzip", maxshape=(5000, None))
