@@ -103,9 +103,7 @@ def image_dataset(
         raise OptionError(
             f"mpp={mpp!r} needs the µm/px of {pyramid.name}, which mpp_from='pixels' leaves open; give mpp_base=."
         )
-    plan = plan_image(
-        pyramid.sizes, resolution.mpp, mpp, box_um=box_um, upsample=upsample, name=pyramid.name
-    )
+    plan = plan_image(pyramid.sizes, resolution.mpp, mpp, box_um=box_um, upsample=upsample, name=pyramid.name)
     x, y = plan.centres()
     extra = {**attrs, **_resolution_attrs(resolution, (plan.mpp, plan.mpp)), "level": plan.level}
     ds = _dataset(ImageArray(pyramid.levels[plan.level], plan), x, y, "um", extra | _header_attrs(pyramid))

@@ -212,4 +212,6 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 
 def _no_address(url: str) -> NoReturn:
-    raise OptionError(f"{redact(url)!r} is not the address of a server; give one such as https://api.gdc.cancer.gov.")
+    raise OptionError(
+        f"{redact(url)!r} is not the address of a server; give one such as https://api.gdc.cancer.gov."
+    )
