@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from intake_tcga.archs4.align import align as align
     from intake_tcga.archs4.collection import Archs4Collection as Archs4Collection
     from intake_tcga.archs4.version_service import refresh_releases as refresh_releases
-    from intake_tcga.cache import VerifiedFileCache as VerifiedFileCache
-    from intake_tcga.cache import cache_dir as cache_dir
-    from intake_tcga.cache import cache_info as cache_info
-    from intake_tcga.cache import clear_cache as clear_cache
+    from intake_tcga.cache.store import VerifiedFileCache as VerifiedFileCache
+    from intake_tcga.cache.store import cache_dir as cache_dir
+    from intake_tcga.cache.store import cache_info as cache_info
+    from intake_tcga.cache.store import clear_cache as clear_cache
     from intake_tcga.cohorts.access import cohort_path as cohort_path
     from intake_tcga.cohorts.access import cohort_table as cohort_table
     from intake_tcga.cohorts.access import list_cohorts as list_cohorts
@@ -61,10 +61,10 @@ _HOMES = {
     "align": "archs4.align",
     "Archs4Collection": "archs4.collection",
     "refresh_releases": "archs4.version_service",
-    "cache_dir": "cache",
-    "cache_info": "cache",
-    "clear_cache": "cache",
-    "VerifiedFileCache": "cache",
+    "cache_dir": "cache.store",
+    "cache_info": "cache.store",
+    "clear_cache": "cache.store",
+    "VerifiedFileCache": "cache.store",
     "cohort_path": "cohorts.access",
     "cohort_table": "cohorts.access",
     "list_cohorts": "cohorts.access",

@@ -287,7 +287,7 @@ def _kind_of(path: str) -> Kind:
 
 def _kind_of_hdf5(path: str) -> Kind:
     from intake_tcga.errors import FileFormatError
-    from intake_tcga.hdf5 import Hdf5File
+    from intake_tcga.hdf5.file import Hdf5File
 
     file = Hdf5File(path)
     try:

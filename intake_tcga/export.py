@@ -13,10 +13,10 @@ import numpy.typing as npt
 import xarray as xr
 
 from intake_tcga import h5ad
+from intake_tcga.arrays.matrices import Matrix, find_matrix
+from intake_tcga.arrays.sample_blocks import lazy_rows
 from intake_tcga.columns import columns_along, names_along, plain_attributes, plain_column, scalars_of
 from intake_tcga.errors import MissingDependencyError, OptionError
-from intake_tcga.matrices import Matrix, find_matrix
-from intake_tcga.sample_blocks import lazy_rows
 from intake_tcga.streaming import blocks_of, replaced
 from intake_tcga.table_files import write_table
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from intake_tcga.grouping import is_missing
+from intake_tcga.arrays.grouping import is_missing
 from intake_tcga.tables import human_size
 
 

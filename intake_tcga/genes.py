@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_tcga.arrays.feature_groups import join_features
+from intake_tcga.arrays.grouping import How
+from intake_tcga.arrays.matrices import Data, as_given, find_matrix
+from intake_tcga.arrays.sample_blocks import SampleBlocks
 from intake_tcga.errors import OptionError
-from intake_tcga.feature_groups import join_features
-from intake_tcga.grouping import How
-from intake_tcga.matrices import Data, as_given, find_matrix
-from intake_tcga.sample_blocks import SampleBlocks
 
 
 def filter_genes(

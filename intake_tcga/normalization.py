@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from intake_tcga.arrays.matrices import Data, as_given, find_matrix
+from intake_tcga.arrays.sample_blocks import SampleBlocks
 from intake_tcga.errors import OptionError
-from intake_tcga.matrices import Data, as_given, find_matrix
-from intake_tcga.sample_blocks import SampleBlocks
 from intake_tcga.trimmed_means import tmm_factors
 
 Method: TypeAlias = Literal[

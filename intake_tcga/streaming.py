@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from intake_tcga.sample_blocks import lazy_rows
+from intake_tcga.arrays.sample_blocks import lazy_rows
 
 _BLOCK = 64 * 2**20  # bytes of a matrix in memory at once, where what was given has no blocks of its own
 

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from intake_tcga.arrays.matrices import find_matrix
 from intake_tcga.columns import columns_along, names_along
 from intake_tcga.errors import MissingDependencyError, OptionError
-from intake_tcga.matrices import find_matrix
 from intake_tcga.streaming import blocks_of, replaced
 
 

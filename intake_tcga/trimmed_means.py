@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_tcga.sample_blocks import SampleBlocks
+from intake_tcga.arrays.sample_blocks import SampleBlocks
 
 Floats = npt.NDArray[np.float64]
 

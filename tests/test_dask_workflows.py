@@ -20,7 +20,7 @@ from manifests import manifest_for
 from intake_tcga.archs4.access import open_archs4
 from intake_tcga.archs4.matrix import SampleMatrix
 from intake_tcga.archs4.matrix_blocks import narrowed
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 
 COHORTS = ("BRCA_er_status", "OV_grade", "PRAD_sample_type", "SKCM_bulk")
 SAMPLES, FEATURES = 4000, 500

@@ -74,11 +74,11 @@ class TestDay:
         assert ds["real"].chunks[0] == (1, 1, 1)
 
     def test_discover_reads_no_matrix(self, cat, monkeypatch):
-        import intake_tcga.chunks
+        import intake_tcga.hdf5.chunks
 
         source = cat.BRCA
         source.local_path()
-        monkeypatch.setattr(intake_tcga.chunks, "read_chunks", None, raising=False)
+        monkeypatch.setattr(intake_tcga.hdf5.chunks, "read_chunks", None, raising=False)
         found = source.discover()
         assert found["dtype"] == "float64"
         assert len(found["shape"]) == 3

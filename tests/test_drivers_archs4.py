@@ -218,7 +218,7 @@ class TestSource:
         assert source(chunks={"sample": 7}).to_dask().chunksizes["sample"][0] == 7
 
     def test_more_than_memory_is_refused_before_anything_is_read(self, source, monkeypatch):
-        monkeypatch.setattr("intake_tcga.memory._memory", lambda: 40 * 60 * 4 - 1)
+        monkeypatch.setattr("intake_tcga.arrays.memory._memory", lambda: 40 * 60 * 4 - 1)
         monkeypatch.setattr("intake_tcga.archs4.matrix.chunks.read", None)
         with pytest.raises(OptionError, match=r"sample: 40.*series, draw.*to_dask"):
             source.read()

@@ -288,7 +288,7 @@ class TestSource:
             sample.read()
 
     def test_more_than_memory_is_refused(self, sample, monkeypatch):
-        monkeypatch.setattr("intake_tcga.memory._memory", lambda: 1000)
+        monkeypatch.setattr("intake_tcga.arrays.memory._memory", lambda: 1000)
         with pytest.raises(OptionError, match=r"this machine has 1.0 kB.*mpp="):
             sample(mpp=15.0).read()
 

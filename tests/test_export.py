@@ -163,7 +163,7 @@ def test_h5ad_is_written_block_by_block(tmp_path):
 @pytest.mark.filterwarnings("ignore:The .float_precision. argument")  # the default of pandas 4
 @pytest.mark.parametrize("name", ["x.h5ad", "x.parquet", "x.csv"])
 def test_factors_of_all_samples_are_computed_once(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("intake_tcga.sample_blocks._KEPT", 0)
+    monkeypatch.setattr("intake_tcga.arrays.sample_blocks._KEPT", 0)
     made = []
 
     def block(block_info=None):

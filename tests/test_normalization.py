@@ -170,7 +170,7 @@ def gtex():
 
 @pytest.mark.parametrize("chunks", [None, {"sample": 7}])
 def test_tmm_is_edger_s(gtex, chunks, monkeypatch):
-    monkeypatch.setattr("intake_tcga.sample_blocks._KEPT", 0)
+    monkeypatch.setattr("intake_tcga.arrays.sample_blocks._KEPT", 0)
     edger = pd.read_csv(
         Path(__file__).parent / "data" / "gtex_lung_edger.tsv", sep="\t", comment="#", index_col="sample"
     )
@@ -376,7 +376,7 @@ PASSES = {"cpm": 1, "log_cpm": 1, "log_trimmed_mean": 1, "quantile": 2, "median_
 
 @pytest.mark.parametrize("method", PASSES)
 def test_memory_is_bounded_by_the_blocks(method, monkeypatch):
-    monkeypatch.setattr("intake_tcga.sample_blocks._KEPT", 0)
+    monkeypatch.setattr("intake_tcga.arrays.sample_blocks._KEPT", 0)
     blocks = Blocks(40, 5, 50)
     lazy = normalize(xr.DataArray(blocks.array, dims=("sample", "feature")), method)
     assert blocks.made == 0, "it was read before it was asked for"

@@ -65,7 +65,7 @@ def test_entry_points_load(group, name):
 
 def test_hosts_know_us():
     assert "tcga" in xr.backends.list_engines()
-    assert fsspec.get_filesystem_class("tcgacache").__module__ == "intake_tcga.filesystem"
+    assert fsspec.get_filesystem_class("tcgacache").__module__ == "intake_tcga.cache.filesystem"
     assert callable(intake.open_tcga)
 
 

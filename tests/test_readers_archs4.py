@@ -102,7 +102,7 @@ class TestReader:
             Archs4File("x.h5", cache_storag="/x")
 
     def test_more_than_memory_is_refused(self, reader, monkeypatch):
-        monkeypatch.setattr("intake_tcga.memory._memory", lambda: 1000)
+        monkeypatch.setattr("intake_tcga.arrays.memory._memory", lambda: 1000)
         with pytest.raises(OptionError, match="this machine has"):
             reader.read()
 

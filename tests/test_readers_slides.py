@@ -73,7 +73,7 @@ class TestReader:
             reader.read(mpp=0.1)
 
     def test_more_than_memory_is_refused(self, reader, monkeypatch):
-        monkeypatch.setattr("intake_tcga.memory._memory", lambda: 1000)
+        monkeypatch.setattr("intake_tcga.arrays.memory._memory", lambda: 1000)
         with pytest.raises(OptionError, match="this machine has"):
             reader.read(mpp=15.0)
 

@@ -20,16 +20,16 @@ from intake_tcga.archs4.releases import (
     release_at,
 )
 from intake_tcga.archs4.version_service import known_releases
-from intake_tcga.cache import VerifiedFileCache
-from intake_tcga.cache_contents import CachedFile
-from intake_tcga.cache_roots import is_offline
+from intake_tcga.cache.contents import CachedFile
+from intake_tcga.cache.roots import is_offline
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import (
     AccessDeniedError,
     MissingFileError,
     OfflineError,
     RemoteNotFoundError,
 )
-from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5.file import Hdf5File
 from intake_tcga.progress import Progress
 from intake_tcga.remote import RemoteFile, redact
 from intake_tcga.transfer import is_local

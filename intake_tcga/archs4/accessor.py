@@ -14,11 +14,11 @@ from intake_tcga.archs4 import selection
 from intake_tcga.archs4.link import rows_of
 from intake_tcga.archs4.matrix_blocks import narrowed
 from intake_tcga.archs4.samples import Samples
+from intake_tcga.arrays.feature_groups import join_features
+from intake_tcga.arrays.grouping import How
+from intake_tcga.arrays.matrices import find_matrix
 from intake_tcga.errors import OptionError
 from intake_tcga.facts import html_facts, text_facts
-from intake_tcga.feature_groups import join_features
-from intake_tcga.grouping import How
-from intake_tcga.matrices import find_matrix
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -20,7 +20,7 @@ from intake_tcga.archs4.kallisto import Abundances, FragmentLengths, find_kallis
 from intake_tcga.archs4.quantification import Quantifier
 from intake_tcga.archs4.read_sources import Samples, Source, Sources, find_samples
 from intake_tcga.archs4.reference import Reference, Wanted
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import AlignmentError, IntakeTcgaError, OptionError
 from intake_tcga.progress import Progress
 

@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
-from intake_tcga.hdf5 import Hdf5File
-from intake_tcga.large_reads import Prospect, announced
+from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.transfer.large_reads import Prospect, announced
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from intake_tcga.archs4.access import download_archs4, list_archs4, open_archs4
 from intake_tcga.archs4.narrowing import Narrowing
 from intake_tcga.archs4.releases import Release, find_release
 from intake_tcga.archs4.version_service import known_releases, refresh_releases
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.facets import check_facets, matcher
 from intake_tcga.option_names import check_option_names
 from intake_tcga.tables import html_table, human_size

@@ -17,12 +17,12 @@ from intake_tcga.archs4.matrix import SampleMatrix
 from intake_tcga.archs4.matrix_blocks import MatrixBlocks
 from intake_tcga.archs4.metadata import SampleMetadata, sample_metadata
 from intake_tcga.archs4.releases import CITATION, LICENCE
-from intake_tcga.chunking import check_chunks
-from intake_tcga.hdf5 import Hdf5File
-from intake_tcga.lazy import LazyStack
-from intake_tcga.lazy_index import lazy_coordinate
-from intake_tcga.memory import load_whole
-from intake_tcga.string_columns import require_arrow
+from intake_tcga.arrays.chunking import check_chunks
+from intake_tcga.arrays.lazy_index import lazy_coordinate
+from intake_tcga.arrays.memory import load_whole
+from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.hdf5.lazy import LazyStack
+from intake_tcga.hdf5.string_columns import require_arrow
 
 FIELD = "intake_tcga:field"
 """Attribute of a coordinate: where in the file its values are."""

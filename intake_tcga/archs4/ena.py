@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from intake_tcga.budget import Budget
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.digest import Digest
 from intake_tcga.errors import FileFormatError, NameNotFoundError, OptionError, TransferError
 from intake_tcga.remote import RemoteFile
 from intake_tcga.transfer import read_small
+from intake_tcga.transfer.budget import Budget
 
 ENA_URL = "https://www.ebi.ac.uk/ena/portal/api"
 """The archive's portal."""

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from intake_tcga.digest import Digest
 from intake_tcga.errors import AlignmentError, MissingDependencyError, MissingFileError, OptionError
-from intake_tcga.parts import explain
+from intake_tcga.transfer.parts import explain
 
 if TYPE_CHECKING:
     from intake_tcga.archs4.fastq import Reads

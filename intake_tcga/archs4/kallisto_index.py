@@ -19,14 +19,14 @@ from pathlib import Path
 
 from intake_tcga.archs4.kallisto import Kallisto, how_it_ended, index_arguments, run, targets_in
 from intake_tcga.archs4.transcriptome import Transcriptome
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.locks import hold
+from intake_tcga.cache.stamps import Signature, Stamp, StampStore
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.digest import Digest
 from intake_tcga.errors import AlignmentError, IntakeTcgaError, IntegrityError, OfflineError, OptionError
-from intake_tcga.locks import hold
-from intake_tcga.parts import explain
 from intake_tcga.progress import Progress
 from intake_tcga.remote import RemoteFile
-from intake_tcga.stamps import Signature, Stamp, StampStore
+from intake_tcga.transfer.parts import explain
 
 _logger = logging.getLogger(__name__)
 _HEARTBEAT = 1.0  # seconds between two signs of life of a build

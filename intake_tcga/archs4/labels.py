@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_tcga.hdf5 import Hdf5File
-from intake_tcga.hdf5_structure import ArrayInfo
+from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.hdf5.structure import ArrayInfo
 
 if TYPE_CHECKING:
     from intake_tcga.archs4.metadata import SampleMetadata

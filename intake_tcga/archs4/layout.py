@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from intake_tcga.errors import FileFormatError
-from intake_tcga.hdf5 import Hdf5File
-from intake_tcga.hdf5_structure import ArrayInfo
+from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.hdf5.structure import ArrayInfo
 
 SAMPLE_ALIASES: dict[str, tuple[str, ...]] = {
     "aligned_reads": ("readsaligned", "alignedreads", "reads_aligned"),

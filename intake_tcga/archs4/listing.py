@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator
 
 from intake_tcga.errors import FileFormatError
-from intake_tcga.hdf5 import Hdf5File
-from intake_tcga.hdf5_structure import ArrayInfo
+from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.hdf5.structure import ArrayInfo
 
 _DEEPEST = 32
 _MOST_LINES = 10_000

@@ -10,10 +10,10 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from intake_tcga import chunks
 from intake_tcga.archs4.announcements import Announcements
-from intake_tcga.hdf5 import Hdf5File
-from intake_tcga.hdf5_structure import ArrayInfo
+from intake_tcga.hdf5 import chunks
+from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.hdf5.structure import ArrayInfo
 
 _TASK = 128 * 2**20
 """Bytes that one dask chunk has at most: a pass over 888,821 samples is then some 1,800 tasks."""

@@ -17,7 +17,7 @@ import xarray as xr
 
 from intake_tcga.archs4.link import Rows, rows_of
 from intake_tcga.archs4.matrix import SampleMatrix
-from intake_tcga.chunking import over_dask
+from intake_tcga.arrays.chunking import over_dask
 
 SAMPLE = "sample"
 

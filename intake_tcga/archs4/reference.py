@@ -12,11 +12,11 @@ from intake_tcga.archs4.ensembl import checked, ensembl_species, fetch_ensembl
 from intake_tcga.archs4.kallisto import Kallisto
 from intake_tcga.archs4.kallisto_index import Index, build_index, find_index, index_file
 from intake_tcga.archs4.transcriptome import Transcriptome, read_transcriptome
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.stamps import url_key
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.digest import Digest
 from intake_tcga.errors import MissingFileError, OptionError
 from intake_tcga.remote import RemoteFile, redact
-from intake_tcga.stamps import url_key
 
 Location = str | os.PathLike[str]
 

@@ -13,7 +13,7 @@ from intake_tcga.archs4.link import Link, link_of
 from intake_tcga.archs4.metadata import as_numpy
 from intake_tcga.errors import NameNotFoundError, OptionError
 from intake_tcga.facets import no_such
-from intake_tcga.string_columns import require_arrow
+from intake_tcga.hdf5.string_columns import require_arrow
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from intake_tcga.archs4.releases import KNOWN, LATEST, LEVELS, SPECIES, Release, locations
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import ManifestError, OfflineError
 from intake_tcga.remote import redact
 from intake_tcga.transfer import is_local, read_small

@@ -12,7 +12,7 @@ from intake_tcga.cli.printing import json_option, print_json, print_rows
 from intake_tcga.errors import NameNotFoundError
 
 if TYPE_CHECKING:
-    from intake_tcga.cache import VerifiedFileCache
+    from intake_tcga.cache.store import VerifiedFileCache
 
 
 @click.command()
@@ -24,8 +24,8 @@ def cache(cache_dir: str | None, as_json: bool) -> None:
     Files of any source, their bytes, and when they were verified; and how much is kept beside them, of files that
     were read where they are.
     """
-    from intake_tcga.cache import VerifiedFileCache
-    from intake_tcga.kept import kept_beside
+    from intake_tcga.cache.kept import kept_beside
+    from intake_tcga.cache.store import VerifiedFileCache
     from intake_tcga.tables import human_size
 
     store = VerifiedFileCache(cache_dir)
@@ -68,7 +68,7 @@ def clear(
     Only what this program put into the cache. Without --name and --manifest-version, also what was kept of files
     that were read where they are.
     """
-    from intake_tcga.cache import VerifiedFileCache
+    from intake_tcga.cache.store import VerifiedFileCache
 
     store = VerifiedFileCache(cache_dir)
     if not yes:
@@ -89,7 +89,7 @@ def _names(file: str) -> set[str]:
 
 def _files_named(store: VerifiedFileCache, name: str) -> list[str]:
     """Return the cached files that a name means."""
-    from intake_tcga.kept import kept_names
+    from intake_tcga.cache.kept import kept_names
 
     there = sorted({kept.name for kept in store.info()} | kept_names(store.root))
     found = [file for file in there if name in _names(file)]

@@ -22,7 +22,7 @@ from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from intake_tcga.cache import VerifiedFileCache
+    from intake_tcga.cache.store import VerifiedFileCache
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -88,8 +88,8 @@ def _counted(ds: xr.Dataset, progress: Any) -> xr.Dataset:
     """Return the Dataset with a matrix that tells how many of its bytes were computed, block by block."""
     import numpy as np
 
-    from intake_tcga.matrices import find_matrix
-    from intake_tcga.sample_blocks import lazy_rows
+    from intake_tcga.arrays.matrices import find_matrix
+    from intake_tcga.arrays.sample_blocks import lazy_rows
 
     matrix = find_matrix(ds)
     values = lazy_rows(matrix.array.variable)

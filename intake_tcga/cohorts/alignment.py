@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from intake_tcga.lazy import Positions
+from intake_tcga.hdf5.lazy import Positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +17,7 @@ class Axis:
     """One axis for several matrices."""
 
     labels: Any
-    """Its labels: an array, or a :class:`~intake_tcga.lazy_index.LabelSource` that makes them when needed."""
+    """Its labels: an array, or a :class:`~intake_tcga.arrays.lazy_index.LabelSource` that makes them when needed."""
 
     maps: tuple[Positions | None, ...]
     """For each matrix, where each label is found in it (-1: nowhere); None when its own labels are these."""

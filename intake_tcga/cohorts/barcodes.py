@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_tcga import chunks, derived
+from intake_tcga.cache import derived
+from intake_tcga.cache.stamps import Signature
 from intake_tcga.cohorts.alignment import Axis, align
 from intake_tcga.cohorts.structure import CohortStructure, Matrix
-from intake_tcga.hdf5 import Hdf5File
-from intake_tcga.lazy import Positions
-from intake_tcga.stamps import Signature
+from intake_tcga.hdf5 import chunks
+from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.hdf5.lazy import Positions
 
 LABELS = "intake_tcga:labels"
 """Attribute of the coordinate ``sample``: what its labels are, and why."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from intake_tcga._version import __version__
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.cohorts.manifest import Cohort, Manifest
 from intake_tcga.cohorts.manifest_copies import load_manifest
 from intake_tcga.cohorts.selection import Narrowing, check

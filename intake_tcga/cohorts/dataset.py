@@ -11,17 +11,17 @@ import pandas as pd
 import xarray as xr
 
 from intake_tcga._version import __version__
-from intake_tcga.chunking import check_chunks, over_dask
+from intake_tcga.arrays.chunking import check_chunks, over_dask
+from intake_tcga.arrays.lazy_index import lazy_coordinate
+from intake_tcga.arrays.memory import load_whole
 from intake_tcga.cohorts import attributes
 from intake_tcga.cohorts.alignment import Axis, align, by_number
 from intake_tcga.cohorts.barcodes import sample_axis
 from intake_tcga.cohorts.selection import select
 from intake_tcga.cohorts.structure import CohortStructure, Matrix, read_structure, unknown_arrays
-from intake_tcga.hdf5 import Hdf5File
-from intake_tcga.hdf5_structure import ArrayInfo
-from intake_tcga.lazy import Block, LazyStack
-from intake_tcga.lazy_index import lazy_coordinate
-from intake_tcga.memory import load_whole
+from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.hdf5.lazy import Block, LazyStack
+from intake_tcga.hdf5.structure import ArrayInfo
 
 ALIGNED = "intake_tcga:aligned"
 """Attribute of a variable whose matrices do not all have the same rows and columns."""

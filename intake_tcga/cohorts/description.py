@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from intake_tcga import derived
-from intake_tcga.hdf5_structure import ArrayInfo, GroupInfo
-from intake_tcga.stamps import Signature
+from intake_tcga.cache import derived
+from intake_tcga.cache.stamps import Signature
+from intake_tcga.hdf5.structure import ArrayInfo, GroupInfo
 
 Names = dict[str, npt.NDArray[np.object_]]
 """Lists of names by the path of their dataset."""

@@ -30,8 +30,8 @@ from intake_tcga.remote import redact
 from intake_tcga.transfer import is_local, read_small
 
 if TYPE_CHECKING:
-    from intake_tcga.budget import Budget
-    from intake_tcga.cache import VerifiedFileCache
+    from intake_tcga.cache.store import VerifiedFileCache
+    from intake_tcga.transfer.budget import Budget
 
 _PATIENCE_WITH_A_COPY = 30.0  # seconds
 

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from intake_tcga.cache.stamps import Signature
 from intake_tcga.cohorts import description
 from intake_tcga.errors import FileFormatError, UnsupportedVersionError
-from intake_tcga.hdf5 import Hdf5File
-from intake_tcga.hdf5_structure import ArrayInfo, GroupInfo
-from intake_tcga.stamps import Signature
+from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.hdf5.structure import ArrayInfo, GroupInfo
 
 SUPPORTED_VERSIONS = ("1.0", "2.0")
 

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from intake_tcga.chunking import check_chunks
+from intake_tcga.arrays.chunking import check_chunks
 from intake_tcga.cohorts import attributes
 from intake_tcga.cohorts.alignment import Axis
 from intake_tcga.cohorts.barcodes import sample_axis
 from intake_tcga.cohorts.dataset import NO_GROUP, Coordinate, chunked, coordinate, with_coordinate
 from intake_tcga.cohorts.structure import CohortStructure, Labels, Matrix, read_structure
-from intake_tcga.hdf5 import Hdf5File
-from intake_tcga.hdf5_structure import GroupInfo
-from intake_tcga.lazy import LazyStack, Positions
+from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.hdf5.lazy import LazyStack, Positions
+from intake_tcga.hdf5.structure import GroupInfo
 
 
 def open_tree(

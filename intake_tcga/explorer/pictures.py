@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import xarray as xr
 
 from intake_tcga import plots
+from intake_tcga.arrays.matrices import find_matrix
 from intake_tcga.errors import OptionError
-from intake_tcga.matrices import find_matrix
 from intake_tcga.plots.expression import feature_names, is_counts
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from intake_tcga.arrays.grouping import is_missing
+from intake_tcga.arrays.matrices import find_matrix
 from intake_tcga.errors import OptionError
-from intake_tcga.grouping import is_missing
-from intake_tcga.matrices import find_matrix
 from intake_tcga.normalization import normalize
 from intake_tcga.plots.canvas import UNKNOWN
 from intake_tcga.plots.moments import Moments, moments

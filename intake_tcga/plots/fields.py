@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from intake_tcga.arrays.grouping import is_missing
 from intake_tcga.errors import NameNotFoundError
-from intake_tcga.grouping import is_missing
 from intake_tcga.plots.canvas import (
     INK,
     PALETTE,

@@ -6,8 +6,8 @@ import itertools
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from intake_tcga.arrays.grouping import is_missing
 from intake_tcga.errors import OptionError
-from intake_tcga.grouping import is_missing
 from intake_tcga.plots.canvas import (
     INK,
     UNKNOWN,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from intake_tcga.arrays.matrices import find_matrix
+from intake_tcga.arrays.sample_blocks import SampleBlocks
 from intake_tcga.errors import OptionError
-from intake_tcga.matrices import find_matrix
 from intake_tcga.plots.canvas import (
     INK,
     axes_or_new,
@@ -20,7 +21,6 @@ from intake_tcga.plots.canvas import (
     title_of,
 )
 from intake_tcga.plots.expression import groups_of, is_counts
-from intake_tcga.sample_blocks import SampleBlocks
 
 if TYPE_CHECKING:
     import xarray as xr

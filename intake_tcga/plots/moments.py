@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from intake_tcga.sample_blocks import SampleBlocks
+from intake_tcga.arrays.sample_blocks import SampleBlocks
 
 Floats = npt.NDArray[np.float64]
 

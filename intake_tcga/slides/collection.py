@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import OfflineError, OptionError, TransferError
 from intake_tcga.option_names import check_option_names
 from intake_tcga.sampling import draw, draw_per

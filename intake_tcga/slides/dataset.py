@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from intake_tcga.chunking import check_chunks, over_dask
+from intake_tcga.arrays.chunking import check_chunks, over_dask
+from intake_tcga.arrays.memory import load_whole
 from intake_tcga.errors import NameNotFoundError, OptionError
-from intake_tcga.memory import load_whole
 from intake_tcga.slides.header import Resolution
 from intake_tcga.slides.pixels import ImageArray, LevelArray, lazy_variable
 from intake_tcga.slides.pyramid import Pyramid

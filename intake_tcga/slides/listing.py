@@ -18,6 +18,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from intake_tcga.cache.kept import note_written
 from intake_tcga.errors import (
     AccessDeniedError,
     IntakeTcgaError,
@@ -28,14 +29,13 @@ from intake_tcga.errors import (
     RemoteNotFoundError,
     TransferError,
 )
-from intake_tcga.kept import note_written
 from intake_tcga.progress import Progress
 from intake_tcga.slides.query import TCGA_SLIDES, Filters, ask_release, ask_slides, every
 from intake_tcga.slides.slide import Slide
 
 if TYPE_CHECKING:
-    from intake_tcga.budget import Budget
-    from intake_tcga.cache import VerifiedFileCache
+    from intake_tcga.cache.store import VerifiedFileCache
+    from intake_tcga.transfer.budget import Budget
 
 _FORMAT = 1
 _COLUMNS = tuple(field.name for field in fields(Slide) if field.name != "data_release")

@@ -14,7 +14,7 @@ from intake_tcga.slides.query import Filters, either, is_in
 from intake_tcga.slides.slide import Slide
 
 if TYPE_CHECKING:
-    from intake_tcga.cache import VerifiedFileCache
+    from intake_tcga.cache.store import VerifiedFileCache
 
 Index = Mapping[str, tuple[Slide, ...]]
 """The slides that each name may mean, by its lower-case text."""

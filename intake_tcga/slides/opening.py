@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import OptionError
 from intake_tcga.slides.dataset import associated_dataset, image_dataset, level_dataset, pyramid_tree
 from intake_tcga.slides.endpoint import gdc_endpoint

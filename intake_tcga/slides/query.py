@@ -15,7 +15,7 @@ from intake_tcga.slides.slide import KINDS, Slide
 from intake_tcga.transfer import post_json, read_small
 
 if TYPE_CHECKING:
-    from intake_tcga.budget import Budget
+    from intake_tcga.transfer.budget import Budget
 
 FIELDS = (
     "file_id",

@@ -11,8 +11,7 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from intake_tcga._version import __version__
-from intake_tcga.blocks import BlockFile
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import CacheError, MissingFileError, OptionError
 from intake_tcga.remote import RemoteFile, name_problem, redact
 from intake_tcga.slides.directories import Tiff
@@ -22,6 +21,7 @@ from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.tiff import read_header, read_pyramid
 from intake_tcga.slides.tile_service import ServiceLevel, TileService
 from intake_tcga.slides.token import Token
+from intake_tcga.transfer.blocks import BlockFile
 from intake_tcga.transfer.options import is_local
 from intake_tcga.transfer.ranged import RangedFile
 

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-from intake_tcga.budget import Budget
 from intake_tcga.errors import FileFormatError, RemoteNotFoundError
 from intake_tcga.slides.deep_zoom import DeepZoom
 from intake_tcga.slides.pixels import Cell, Pixels, load_pillow
 from intake_tcga.transfer import read_small
+from intake_tcga.transfer.budget import Budget
 
 _LARGEST_METADATA = 64 * 1024
 _AT_ONCE = 4

@@ -5,7 +5,7 @@ Every byte comes through an fsspec filesystem. HTTP is read through the session 
 retry, a minimum rate) is what makes a download right. Anything else is read through ``fs.open``.
 """
 
-from intake_tcga.budget import Budget
+from intake_tcga.transfer.budget import Budget
 from intake_tcga.transfer.job import download, post_json, read_small
 from intake_tcga.transfer.options import is_local, split_options
 

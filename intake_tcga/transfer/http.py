@@ -11,8 +11,8 @@ from typing import Any
 
 import aiohttp
 
-from intake_tcga.budget import Budget
-from intake_tcga.parts import Validator
+from intake_tcga.transfer.budget import Budget
+from intake_tcga.transfer.parts import Validator
 from intake_tcga.transfer.reply import ChangedError, Reply, Sink
 from intake_tcga.transfer.request import Head, failure, get, must_be_outside, paced, post
 

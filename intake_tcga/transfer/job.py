@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from intake_tcga.budget import Budget, Patience
 from intake_tcga.digest import Digest
 from intake_tcga.errors import IntegrityError, OfflineError, OptionError, TransferError
-from intake_tcga.parts import Part, Validator
 from intake_tcga.remote import RemoteFile, redact
+from intake_tcga.transfer.budget import Budget, Patience
 from intake_tcga.transfer.options import is_local, protocols
+from intake_tcga.transfer.parts import Part, Validator
 from intake_tcga.transfer.reply import ChangedError, MismatchError, Reply, Sink, TransientError
 from intake_tcga.transfer.source import Source
 

@@ -12,9 +12,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from intake_tcga.budget import Budget, Patience
-from intake_tcga.byte_ranges import Bytes, Range
 from intake_tcga.errors import FileFormatError, IntegrityError, TransferError
+from intake_tcga.transfer.budget import Budget, Patience
+from intake_tcga.transfer.byte_ranges import Bytes, Range
 from intake_tcga.transfer.reply import TransientError
 
 MOST_AT_ONCE = 32

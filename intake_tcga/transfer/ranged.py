@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from intake_tcga.budget import Budget
-from intake_tcga.byte_ranges import Range, merge
 from intake_tcga.errors import OfflineError, OptionError
 from intake_tcga.remote import redact
+from intake_tcga.transfer.budget import Budget
+from intake_tcga.transfer.byte_ranges import Range, merge
 from intake_tcga.transfer.options import is_local, protocols
 from intake_tcga.transfer.pieces import MOST_AT_ONCE, Identity, Pin, Reader, StuckError, Tally, new_loop
 

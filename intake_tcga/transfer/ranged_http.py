@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from intake_tcga.budget import Budget
-from intake_tcga.byte_ranges import Range
 from intake_tcga.errors import TransferError
+from intake_tcga.transfer.budget import Budget
+from intake_tcga.transfer.byte_ranges import Range
 from intake_tcga.transfer.pieces import Crew, Piece, Pin, Tally
 from intake_tcga.transfer.reply import TransientError
 from intake_tcga.transfer.request import Head, failure, get, must_be_outside, paced

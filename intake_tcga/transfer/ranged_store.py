@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from intake_tcga.budget import Budget
-from intake_tcga.byte_ranges import Range
 from intake_tcga.errors import IntakeTcgaError, MissingFileError, TransferError
+from intake_tcga.transfer.budget import Budget
+from intake_tcga.transfer.byte_ranges import Range
 from intake_tcga.transfer.pieces import Crew, Piece, Pin, Tally
 from intake_tcga.transfer.reply import TransientError
 from intake_tcga.transfer.request import must_be_outside

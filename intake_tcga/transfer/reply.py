@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from intake_tcga.digest import Digest
-from intake_tcga.parts import Validator
+from intake_tcga.transfer.parts import Validator
 
 
 class TransientError(Exception):

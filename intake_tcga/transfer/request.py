@@ -14,7 +14,6 @@ from typing import Any
 
 import aiohttp
 
-from intake_tcga.budget import Budget
 from intake_tcga.errors import (
     AccessDeniedError,
     IntakeTcgaError,
@@ -22,6 +21,7 @@ from intake_tcga.errors import (
     RemoteNotFoundError,
     TransferError,
 )
+from intake_tcga.transfer.budget import Budget
 from intake_tcga.transfer.options import wrong_options
 from intake_tcga.transfer.reply import TransientError
 

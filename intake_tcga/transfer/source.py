@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from intake_tcga.budget import Budget
 from intake_tcga.errors import (
     AccessDeniedError,
     IntakeTcgaError,
@@ -18,9 +17,10 @@ from intake_tcga.errors import (
     RemoteNotFoundError,
     TransferError,
 )
-from intake_tcga.parts import Validator
 from intake_tcga.remote import chain_links, redact
+from intake_tcga.transfer.budget import Budget
 from intake_tcga.transfer.options import option_names, protocols, split_options, wrong_options
+from intake_tcga.transfer.parts import Validator
 from intake_tcga.transfer.reply import Reply, Sink, TransientError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from faulty_server import FaultyServer, not_found, status, wrong_byte
 from intake_tcga.archs4 import access
 from intake_tcga.archs4.access import download_archs4, list_archs4, open_archs4
 from intake_tcga.archs4.releases import CITATION, KNOWN, LICENCE, Release
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import (
     FileFormatError,
     IntegrityError,

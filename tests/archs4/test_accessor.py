@@ -13,7 +13,7 @@ from intake_tcga.archs4.link import rows_of
 from intake_tcga.archs4.metadata import SampleMetadata
 from intake_tcga.errors import NameNotFoundError, OptionError
 from intake_tcga.genes import aggregate_genes
-from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5.file import Hdf5File
 
 N = 50
 
@@ -56,7 +56,7 @@ def test_a_search_reads_no_counts_and_only_the_fields_that_it_looks_at(path, mon
         SampleMetadata, "column", lambda self, field: seen.append(field) or column(self, field)
     )
     with open_dataset(Hdf5File(path)) as ds:
-        monkeypatch.setattr("intake_tcga.chunks.read", lambda *_: pytest.fail("counts were read"))
+        monkeypatch.setattr("intake_tcga.hdf5.chunks.read", lambda *_: pytest.fail("counts were read"))
         found = ds.archs4.search("liver", "source_name_ch1")
         assert rows_of(found)[1].tolist() == rows_with(path, "liver")
     assert seen == ["source_name_ch1"]

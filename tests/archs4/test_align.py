@@ -17,7 +17,7 @@ from faulty_server import FaultyServer
 
 from intake_tcga.archs4 import kallisto, kallisto_index
 from intake_tcga.archs4.align import align
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.digest import Digest
 from intake_tcga.errors import (
     AlignmentError,

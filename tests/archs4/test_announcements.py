@@ -8,12 +8,12 @@ import pytest
 from archs4_files import naive_matrix, naive_texts, write_archs4
 from faulty_server import FaultyServer
 
-from intake_tcga import large_reads
 from intake_tcga.archs4 import access
 from intake_tcga.archs4.access import open_archs4
 from intake_tcga.archs4.releases import Release
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.tables import human_size
+from intake_tcga.transfer import large_reads
 
 SAMPLES = 600
 
@@ -39,13 +39,13 @@ def server(path):
 def _small(monkeypatch, caplog):
     monkeypatch.setattr(large_reads, "_LARGE", 300_000)
     monkeypatch.setattr(large_reads, "_SMALL", 10_000)
-    caplog.set_level(logging.INFO, "intake_tcga.large_reads")
+    caplog.set_level(logging.INFO, "intake_tcga.transfer.large_reads")
 
 
 @pytest.fixture
 def said(caplog):
     return lambda: [
-        record.getMessage() for record in caplog.records if record.name == "intake_tcga.large_reads"
+        record.getMessage() for record in caplog.records if record.name == "intake_tcga.transfer.large_reads"
     ]
 
 

@@ -16,7 +16,7 @@ from intake_tcga.archs4.matrix import SampleMatrix
 from intake_tcga.archs4.metadata import SampleMetadata
 from intake_tcga.archs4.releases import LICENCE
 from intake_tcga.errors import FileFormatError, MissingDependencyError, OptionError
-from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5.file import Hdf5File
 
 
 def opened(path, **options):

@@ -5,8 +5,7 @@ from fastq_files import ena_report
 from faulty_server import FaultyServer, drop, status
 
 from intake_tcga.archs4.ena import find_runs
-from intake_tcga.budget import Budget
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import (
     FileFormatError,
     IntegrityError,
@@ -15,6 +14,7 @@ from intake_tcga.errors import (
     OptionError,
     TransferError,
 )
+from intake_tcga.transfer.budget import Budget
 
 FILES = {"SRR000001_1.fastq.gz": b"one" * 700_000, "SRR000001_2.fastq.gz": b"two"}
 QUICK = Budget(attempts=3, backoff=0.01)

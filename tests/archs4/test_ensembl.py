@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intake_tcga.archs4.ensembl import bsd_sum, checked, ensembl_species, fetch_ensembl, read_checksums
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import FileFormatError, IntegrityError, NameNotFoundError, OptionError
 
 MADE_UP = MadeUp.of(number=300)

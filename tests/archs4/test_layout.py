@@ -7,7 +7,7 @@ from archs4_files import FLAT, LAYOUTS, READ_DEPTH, REAL, naive_matrix, write_ar
 
 from intake_tcga.archs4.layout import read_layout
 from intake_tcga.errors import FileFormatError
-from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5.file import Hdf5File
 
 
 def layout_of(path):

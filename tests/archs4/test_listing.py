@@ -7,7 +7,7 @@ from archs4_files import write_archs4
 
 from intake_tcga.archs4.listing import tree
 from intake_tcga.errors import FileFormatError
-from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5.file import Hdf5File
 
 
 def test_every_group_and_dataset_with_its_shape_and_type(tmp_path):

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from intake_tcga.archs4.layout import read_layout
 from intake_tcga.archs4.matrix import SampleMatrix
 from intake_tcga.errors import FileFormatError
-from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5.file import Hdf5File
 
 SAMPLES, FEATURES = 13, 29
 GRIDS = {"1.8": (5, 7), "2.5": (10, 1), "2.2": (6, 4)}

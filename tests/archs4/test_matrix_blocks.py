@@ -13,7 +13,7 @@ from intake_tcga.archs4.dataset import open_dataset
 from intake_tcga.archs4.matrix import SampleMatrix
 from intake_tcga.archs4.matrix_blocks import _sizes, narrowed
 from intake_tcga.archs4.narrowing import Narrowing
-from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5.file import Hdf5File
 
 SAMPLES = 900
 ACCESSIONS = np.array([f"GSM{1_000_000 + (i ^ 5)}" for i in range(SAMPLES)], dtype=object)

@@ -18,9 +18,9 @@ from intake_tcga.archs4 import metadata as metadata_module
 from intake_tcga.archs4.access import open_archs4
 from intake_tcga.archs4.layout import read_layout
 from intake_tcga.archs4.metadata import sample_metadata
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import FileFormatError, MissingDependencyError, NameNotFoundError
-from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5.file import Hdf5File
 from intake_tcga.transfer.ranged import RangedFile
 
 N = 300

@@ -6,7 +6,7 @@ import pytest
 
 from intake_tcga.archs4.releases import KNOWN, Release, find_release, release_at
 from intake_tcga.archs4.version_service import known_releases, merged, parse_versions, refresh_releases
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.digest import Digest
 from intake_tcga.errors import ManifestError, NameNotFoundError, OfflineError, OptionError, TransferError
 

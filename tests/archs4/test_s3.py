@@ -11,7 +11,7 @@ from archs4_files import naive_matrix, write_archs4
 from s3_server import s3_server
 
 from intake_tcga.archs4.access import open_archs4
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import AccessDeniedError, IntegrityError, OfflineError, RemoteNotFoundError
 
 URL = "s3://mirror/archs4/human_gene_v2.5.h5"

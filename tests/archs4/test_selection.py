@@ -12,7 +12,7 @@ from intake_tcga.archs4.dataset import open_dataset
 from intake_tcga.archs4.samples import Samples
 from intake_tcga.archs4.selection import drawn, of_series, with_accessions
 from intake_tcga.errors import NameNotFoundError, OptionError
-from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5.file import Hdf5File
 
 N = 40
 

@@ -9,12 +9,12 @@ import pytest
 import xarray as xr
 from cohort_files import barcodes, write_mirna
 
-from intake_tcga import chunks
+from intake_tcga.arrays.lazy_index import LazyIndex
 from intake_tcga.cohorts.barcodes import LABELS, match_rows
 from intake_tcga.cohorts.dataset import open_dataset
 from intake_tcga.cohorts.sample import catalogs_folder
 from intake_tcga.cohorts.tree import open_tree
-from intake_tcga.lazy_index import LazyIndex
+from intake_tcga.hdf5 import chunks
 
 SAMPLE = catalogs_folder() / "sample" / "PRAD_sample_type.h5"
 EPS = float(np.finfo("f8").eps)

@@ -12,10 +12,10 @@ import xarray as xr
 from cohort_files import barcodes, write_mirna, write_rnaseq
 from hypothesis import HealthCheck, given, settings
 
-from intake_tcga import chunks
 from intake_tcga.cohorts.dataset import open_dataset
 from intake_tcga.cohorts.sample import catalogs_folder
 from intake_tcga.errors import OptionError
+from intake_tcga.hdf5 import chunks
 
 SAMPLE = catalogs_folder() / "sample" / "PRAD_sample_type.h5"
 

@@ -9,7 +9,7 @@ from cohort_files import write_mirna, write_rnaseq
 
 from intake_tcga.cohorts import description
 from intake_tcga.cohorts.dataset import open_dataset
-from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5.file import Hdf5File
 
 
 @pytest.fixture

@@ -388,7 +388,7 @@ def test_a_stopped_server(web, cache):
 
 
 def test_one_folder_serves_manifests_and_files_of_several_versions(cache_dir, web):
-    from intake_tcga.cache import VerifiedFileCache
+    from intake_tcga.cache.store import VerifiedFileCache
 
     real = VerifiedFileCache(progress=False)
     for version in ("1.0", "2.0"):

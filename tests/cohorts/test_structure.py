@@ -12,7 +12,7 @@ from intake_tcga.cohorts.dataset import open_dataset
 from intake_tcga.cohorts.structure import read_structure
 from intake_tcga.cohorts.tree import open_tree
 from intake_tcga.errors import FileFormatError, IntakeTcgaError, UnsupportedVersionError
-from intake_tcga.hdf5 import Hdf5File
+from intake_tcga.hdf5.file import Hdf5File
 
 
 def without(path, *names):

@@ -381,9 +381,9 @@ def test_offline_a_manifest_alone_is_enough(slides, gdc, tmp_path):
 
 
 def test_in_an_outage_a_manifest_alone_is_used_and_that_is_told(gdc, tmp_path, monkeypatch):
-    from intake_tcga.budget import Budget
+    from intake_tcga.transfer.budget import Budget
 
-    monkeypatch.setattr("intake_tcga.cache.Budget", lambda: Budget(attempts=1))
+    monkeypatch.setattr("intake_tcga.cache.store.Budget", lambda: Budget(attempts=1))
     path = SlideCollection(chosen=SLIDES[:2]).to_manifest(tmp_path / "m.txt")
     gdc.fail("status", faults.status(500), times=None)
     with pytest.warns(UserWarning, match="cannot be asked about the manifest's slides"):

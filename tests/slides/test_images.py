@@ -14,8 +14,7 @@ from gdc_server import GdcServer, gdc_slide, refuses
 from PIL import Image
 from slide_files import write_slide
 
-from intake_tcga.budget import Budget
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import (
     AccessDeniedError,
     CacheError,
@@ -29,6 +28,7 @@ from intake_tcga.slides.contact_sheet import contact_sheet
 from intake_tcga.slides.images import save_images
 from intake_tcga.slides.opening import open_slide
 from intake_tcga.slides.slide import Slide
+from intake_tcga.transfer.budget import Budget
 
 
 @pytest.fixture(scope="module")

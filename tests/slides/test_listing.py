@@ -10,8 +10,7 @@ import faulty_server as faults
 import pytest
 from gdc_server import GdcServer, answers, gdc_slide
 
-from intake_tcga.budget import Budget
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import (
     AccessDeniedError,
     IntegrityError,
@@ -22,6 +21,7 @@ from intake_tcga.errors import (
 )
 from intake_tcga.slides.listing import Listing, ListingStore, load_listing
 from intake_tcga.slides.query import is_in
+from intake_tcga.transfer.budget import Budget
 
 NEXT = "Data Release 44.0 - October 29, 2025"
 QUICK = Budget(attempts=2, stall_timeout=0.6, backoff=0.01, longest_wait=0.3)

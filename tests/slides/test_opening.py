@@ -11,8 +11,7 @@ from gdc_server import TOKEN, GdcServer, cut_short, gdc_slide, refuses
 from PIL import Image
 from slide_files import TILE, openslide_level, picture, psnr, write_slide
 
-from intake_tcga.budget import Budget
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import (
     AccessDeniedError,
     FileFormatError,
@@ -28,6 +27,7 @@ from intake_tcga.slides import pixels
 from intake_tcga.slides.opening import open_slide
 from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.tiff import TiffLevel
+from intake_tcga.transfer.budget import Budget
 
 SIZE = (2400, 1800)
 FACTORS = (1, 4, 16)

@@ -8,7 +8,6 @@ from gdc_server import GdcServer, answers, changes, gdc_slide
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intake_tcga.budget import Budget
 from intake_tcga.errors import IntakeTcgaError, IntegrityError, ManifestError, OfflineError, TransferError
 from intake_tcga.slides import query
 from intake_tcga.slides.query import (
@@ -23,6 +22,7 @@ from intake_tcga.slides.query import (
     parse_hit,
     parse_hits,
 )
+from intake_tcga.transfer.budget import Budget
 
 QUICK = Budget(attempts=3, stall_timeout=0.6, backoff=0.01, longest_wait=0.3)
 HIT = gdc_slide(1).hit()

@@ -8,11 +8,11 @@ import pytest
 import yaml
 from gdc_server import GdcServer, gdc_slide
 
-from intake_tcga.budget import Budget
-from intake_tcga.cache import VerifiedFileCache
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import AccessDeniedError, MissingFileError, OptionError
 from intake_tcga.slides.collection import SlideCollection
 from intake_tcga.slides.token import HEADER, Token
+from intake_tcga.transfer.budget import Budget
 from intake_tcga.transfer.ranged import RangedFile
 
 SECRET = "s3cr3t-token-0123456789"

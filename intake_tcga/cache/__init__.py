@@ -1,0 +1,1 @@
+"""Files from elsewhere on this machine's disk: verified, kept, found again."""
