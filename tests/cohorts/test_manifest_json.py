@@ -18,7 +18,7 @@ from intake_tcga.cohorts.manifest_json import LARGEST_BODY, read_json_object, sh
         (b"  <html><body>Please sign in", "looks like a web page.*Please sign in"),
         (b"\xef\xbb\xbf<!DOCTYPE HTML>", "looks like a web page"),
         (b"<?xml version='1.0'?><Error><Code>AccessDenied", "XML.*AccessDenied"),
-        (gzip.compress(b"{}"), "compressed with gzip"),
+        (gzip.compress(b"{}", mtime=0), "compressed with gzip"),
         (b"[]", "it is a list, not a JSON object"),
         (b"null", "it is null, not a JSON object"),
         (b'"text"', "it is 'text', not a JSON object"),
