@@ -25,6 +25,7 @@ CHOICES = ("normalization", "augmentation", "model")
 """Dimensions of a cohort of which a picture shows one."""
 
 _DPI = 150
+_DPI = 100  # whatever a notebook has set for its own pictures
 _ONE_AT_A_TIME = threading.Lock()  # matplotlib's state is shared by all threads
 
 
@@ -158,7 +159,7 @@ def png(picture: Picture, data: Data, choices: Mapping[str, str], pick: str = ""
         raise OptionError(f"Pick a {picture.picks} to see.")
     shown = data.sel(dict(choices)) if choices and isinstance(data, xr.Dataset) else data
     with _ONE_AT_A_TIME:
-        figure = Figure(figsize=picture.size, layout="constrained")
+        figure = Figure(figsize=picture.size, dpi=_DPI, layout="constrained")
         picture.draw(shown, figure, pick)
         target = BytesIO()
         FigureCanvasAgg(figure).print_png(target, metadata={"Software": None})  # type: ignore[no-untyped-call]
