@@ -13,6 +13,7 @@ from xarray.core import indexing
 from intake_tcga.archs4.announcements import Announcements
 from intake_tcga.hdf5 import chunks
 from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.hdf5.lazy import part_of
 from intake_tcga.hdf5.structure import ArrayInfo
 
 _TASK = 128 * 2**20
@@ -82,7 +83,7 @@ class SampleMatrix(BackendArray):  # type: ignore[misc,unused-ignore]
 
     def _get(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
         """Read an outer selection: along each axis an integer, a slice, or an array of integers."""
-        source = tuple(_part(part, length) for part, length in zip(key, self.shape, strict=True))
+        source = tuple(part_of(part, length) for part, length in zip(key, self.shape, strict=True))
         lengths = tuple(len(range(p.stop)[p]) if isinstance(p, slice) else len(p) for p in source)
         dest: tuple[chunks.Part, ...] = tuple(slice(0, length, 1) for length in lengths)
         result = np.empty(lengths, self.dtype)
@@ -95,16 +96,3 @@ class SampleMatrix(BackendArray):  # type: ignore[misc,unused-ignore]
             chunks.read(self._file, [request])
         scalars = tuple(0 if isinstance(part, int | np.integer) else slice(None) for part in key)
         return result[scalars]
-
-
-def _part(key: Any, length: int) -> chunks.Part:
-    if isinstance(key, slice):
-        start, stop, step = key.indices(length)
-        if step > 0:
-            return slice(start, max(start, stop), step)
-        return np.arange(start, stop, step, dtype=np.intp)
-    if isinstance(key, int | np.integer):
-        at = int(key) + (length if key < 0 else 0)
-        return slice(at, at + 1, 1)
-    positions = np.asarray(key, dtype=np.intp)
-    return np.where(positions < 0, positions + length, positions)

@@ -108,7 +108,7 @@ class LazyStack(BackendArray):  # type: ignore[misc,unused-ignore]
 
     def _get(self, key: tuple[Any, ...]) -> npt.NDArray[Any]:
         """Read an outer selection: along each axis an integer, a slice, or an array of integers."""
-        parts = [_part(part, length) for part, length in zip(key, self.shape, strict=True)]
+        parts = [part_of(part, length) for part, length in zip(key, self.shape, strict=True)]
         lengths = tuple(len(range(p.stop)[p]) if isinstance(p, slice) else len(p) for p in parts)
         result: npt.NDArray[Any] = (
             np.empty(lengths, self.dtype) if self._complete else np.full(lengths, np.nan, self.dtype)
@@ -160,7 +160,8 @@ def _common_dtype(arrays: list[ArrayInfo], complete: bool) -> np.dtype[Any]:
     return np.result_type(dtype, np.float64 if dtype.itemsize > 2 else np.float32)
 
 
-def _part(key: Any, length: int) -> slice | Positions:
+def part_of(key: Any, length: int) -> slice | Positions:
+    """Return what xarray asks for along one axis as positions from the beginning: a slice that rises, or an array."""
     if isinstance(key, slice):
         start, stop, step = key.indices(length)
         if step > 0:
