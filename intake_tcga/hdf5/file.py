@@ -96,7 +96,7 @@ class _RemoteOpening:
     state: Path
 
     def __call__(self, mode: str) -> h5py.File:
-        from intake_tcga.transfer.blocks import BlockFile
+        from intake_tcga.cache.blocks import BlockFile
 
         blocks = BlockFile(self.source, block_size=_BLOCK, keep=self.state / "remote")
         guarded = GuardedFile(blocks, self.source.shown_url)

@@ -23,7 +23,7 @@ import numpy as np
 from intake_tcga.errors import FileFormatError
 
 if TYPE_CHECKING:
-    from intake_tcga.transfer.blocks import BlockFile
+    from intake_tcga.cache.blocks import BlockFile
 
 _SIGNATURE = b"GCOL"
 _OBJECT = struct.Struct("<HHIQ")  # number, references, nothing, bytes

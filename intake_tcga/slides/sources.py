@@ -11,8 +11,9 @@ from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from intake_tcga._version import __version__
+from intake_tcga.cache.blocks import BlockFile
 from intake_tcga.cache.store import VerifiedFileCache
-from intake_tcga.errors import CacheError, MissingFileError, OptionError
+from intake_tcga.errors import CacheError, IntegrityError, MissingFileError, OfflineError, OptionError
 from intake_tcga.remote import RemoteFile, name_problem, redact
 from intake_tcga.slides.directories import Tiff
 from intake_tcga.slides.header import Header
@@ -21,7 +22,6 @@ from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.tiff import read_header, read_pyramid
 from intake_tcga.slides.tile_service import ServiceLevel, TileService
 from intake_tcga.slides.token import Token
-from intake_tcga.transfer.blocks import BlockFile
 from intake_tcga.transfer.options import is_local
 from intake_tcga.transfer.ranged import RangedFile
 
@@ -69,10 +69,14 @@ class SlideSource:
         ------
         MissingFileError
             There is no such file.
+        OptionError
+            It is a folder.
         """
         url = os.fspath(source)
         if "://" not in url:
-            path = Path(url).expanduser()
+            path = Path(url).expanduser().absolute()  # read later, maybe from another working directory
+            if path.is_dir():
+                raise OptionError(f"{path} is a folder; give the path of a slide in it.")
             if not path.is_file():
                 raise MissingFileError(f"{path} is not a file; check its path.")
             return cls(path.name, str(path), cache, **options)
@@ -136,6 +140,23 @@ class SlideSource:
         levels = tuple(ServiceLevel(service, zoom, level) for level in zoom.levels())
         return Pyramid(self.name, levels, {}, header)
 
+    def kept(self) -> SlideSource | None:
+        """Return the whole verified file that an earlier download left in the cache, or None.
+
+        Of a slide that is not the GDC's no digest tells whether its copy is still what is there: it serves offline.
+        """
+        if self.is_on_disk or (self.slide is None and not self.cache.offline):
+            return None
+        file = self._remote_file()
+        if self.cache.find(file) is None:
+            return None
+        try:
+            return self._at(self.cache.but(offline=True).fetch(file))
+        except (OfflineError, IntegrityError):  # a copy that is damaged, which a download alone may replace
+            if self.cache.offline:
+                raise
+            return None
+
     def downloaded(self) -> tuple[SlideSource, Callable[[], None]]:
         """Fetch the whole file; return it as one on disk, and what removes it again if this put it there."""
         if self.is_on_disk:
@@ -143,8 +164,11 @@ class SlideSource:
         file = self._remote_file()
         was_there = self.cache.find(file) is not None
         path = self.cache.fetch(file, storage_options=self._options_of_download())
-        local = SlideSource(self.name, str(path), self.cache, self.slide, self.endpoint, at_once=self.at_once)
-        return local, lambda: None if was_there else _remove(path)
+        return self._at(path), lambda: None if was_there else _remove(path)
+
+    def _at(self, path: Path) -> SlideSource:
+        """Return this slide as the file on disk that is a copy of it."""
+        return SlideSource(self.name, str(path), self.cache, self.slide, self.endpoint, at_once=self.at_once)
 
     def _remote_file(self) -> RemoteFile:
         if self.slide is not None:
@@ -188,6 +212,10 @@ def _remove(path: Path) -> None:
 
 def looks_like_a_place(source: str | os.PathLike[str]) -> bool:
     """Tell a path or URL from the name of a slide: a bare name is a path only if there is such a file."""
+    if not isinstance(source, str | os.PathLike):
+        raise OptionError(
+            f"{source!r} is no slide; give a barcode, a file name, a file id, a path, a URL, or a Slide."
+        )
     text = os.fspath(source)
     return (
         not isinstance(source, str)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from slide_files import write_slide
 
 from intake_tcga.cache import kept
+from intake_tcga.cache.blocks import BlockFile
 from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.slides.listing import load_listing
 from intake_tcga.slides.opening import open_slide
-from intake_tcga.transfer.blocks import BlockFile
 from intake_tcga.transfer.ranged import RangedFile
 
 SHELF = ".intake-tcga/slides"

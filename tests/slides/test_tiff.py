@@ -12,13 +12,13 @@ import tifffile
 from slide_files import openslide_level, picture, psnr, write_slide
 from slide_scans import write_scan
 
+from intake_tcga.cache.blocks import BlockFile
 from intake_tcga.cohorts.sample import catalogs_folder
 from intake_tcga.errors import FileFormatError
 from intake_tcga.slides import tiff as tiff_module
 from intake_tcga.slides.directories import Tiff
 from intake_tcga.slides.pixels import read_pixels
 from intake_tcga.slides.tiff import read_pyramid
-from intake_tcga.transfer.blocks import BlockFile
 from intake_tcga.transfer.ranged import RangedFile
 
 CMU = catalogs_folder() / "sample" / "CMU-1-Small-Region.svs"

@@ -17,8 +17,8 @@ from faulty_server import FaultyServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from intake_tcga.cache.blocks import BlockFile
 from intake_tcga.errors import FileFormatError, IntegrityError, OptionError, TransferError
-from intake_tcga.transfer.blocks import BlockFile
 from intake_tcga.transfer.budget import Budget
 from intake_tcga.transfer.ranged import RangedFile
 
