@@ -24,6 +24,7 @@ FLOOR = {
     "tables",
     "transfer",
 }
+FLOOR_STEPS = ["transfer", "cache", "hdf5"]  # each may use those before it
 ROOMS = {"archs4", "cohorts", "slides"}
 TOOLS = {
     "columns",
@@ -92,6 +93,8 @@ def test_arrows(module):
         assert there != "cli" or here == "__main__", f"{here} → cli"
         if here in FLOOR:
             assert there not in ROOMS | TOOLS | ROOF, f"floor → {there}"
+        if here in FLOOR_STEPS and there in FLOOR_STEPS:
+            assert FLOOR_STEPS.index(there) < FLOOR_STEPS.index(here), f"{here} → {there}"
         if here in ROOMS:
             assert there not in ROOMS | TOOLS | ROOF, f"room → {there}"
         if here in TOOLS:

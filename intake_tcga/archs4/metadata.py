@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from intake_tcga.archs4.announcements import Announcements
 from intake_tcga.archs4.layout import ACCESSION, Layout
-from intake_tcga.cache.kept_columns import keep_column, recall_column, state_of
 from intake_tcga.errors import NameNotFoundError
 from intake_tcga.facets import no_such
 from intake_tcga.hdf5.file import Hdf5File
+from intake_tcga.hdf5.kept_columns import keep_column, recall_column, state_of
 from intake_tcga.hdf5.string_columns import read_column, require_arrow
 
 if TYPE_CHECKING:

@@ -144,7 +144,7 @@ class Hdf5File:
     state
         The folder in which the structure of a remote file is kept, so that opening it again costs hardly a request;
         by default in the user's cache. Of a local file only columns of text are kept, and here only if it lies in
-        no cache itself; see :mod:`intake_tcga.cache.kept_columns`.
+        no cache itself; see :mod:`intake_tcga.hdf5.kept_columns`.
     """
 
     def __init__(
