@@ -146,6 +146,13 @@ class VerifiedFileCache:
             progress=progress,
         )
 
+    def but(self, **changes: Any) -> VerifiedFileCache:
+        """Return this cache with other options, of those that a cache is made with."""
+        own = {"read_only": self.read_only, "verify": self.verify_mode, "offline": self.offline}
+        return VerifiedFileCache(
+            self.root, **{**own, "budget": self.budget, "progress": self.progress, **changes}
+        )
+
     def find(self, file: RemoteFile) -> Path | None:
         """Return where a copy of a file is, or None: by its size and stamps alone, without hashing, without network."""
         usable = {State.TRUSTED, State.UNKNOWN}

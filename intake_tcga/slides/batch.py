@@ -11,6 +11,7 @@ from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import IntakeTcgaError, OptionError
 from intake_tcga.progress import can_show
 from intake_tcga.slides.pixels import load_pillow
+from intake_tcga.slides.scale import is_whole
 from intake_tcga.slides.sources import AT_ONCE, SlideSource
 from intake_tcga.slides.tile_codecs import load_codecs
 
@@ -47,8 +48,9 @@ def run_batch(
     failures : dict
         By the slides' names.
     """
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+    if not is_whole(workers) or workers < 1:
         raise OptionError(f"workers={workers!r} is not possible; give 1 or more slides at a time.")
+    workers = int(workers)
     shares = [
         replace(source, at_once=max(1, AT_ONCE // workers), cache=_silent(source.cache)) for source in sources
     ]
@@ -119,14 +121,7 @@ def _named(name: str, error: Exception) -> str:
 
 def _silent(cache: VerifiedFileCache) -> VerifiedFileCache:
     """Return a cache that shows no bar of its own below that of the batch."""
-    return VerifiedFileCache(
-        cache.root,
-        read_only=cache.read_only,
-        verify=cache.verify_mode,
-        offline=cache.offline,
-        budget=cache.budget,
-        progress=False,
-    )
+    return cache.but(progress=False)
 
 
 def _bar(label: str, total: int, progress: bool | None) -> Any:

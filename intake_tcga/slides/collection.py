@@ -354,7 +354,9 @@ class SlideCollection:
         local, _ = source.downloaded()
         return Path(local.url)
 
-    def _named(self, name: str | os.PathLike[str]) -> Slide | str | os.PathLike[str]:
+    def _named(self, name: Slide | str | os.PathLike[str]) -> Slide | str | os.PathLike[str]:
+        if isinstance(name, Slide):
+            return name
         return name if looks_like_a_place(name) else self.find(str(name))
 
     @property

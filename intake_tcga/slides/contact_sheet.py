@@ -14,6 +14,7 @@ from intake_tcga.slides.batch import check_installed, raise_together, run_batch
 from intake_tcga.slides.images import find_sources
 from intake_tcga.slides.opening import View, opened_image
 from intake_tcga.slides.pixels import Pixels, load_pillow
+from intake_tcga.slides.scale import checked_mpp, is_whole
 from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.sources import METHODS, Method, SlideSource
 
@@ -72,11 +73,12 @@ def contact_sheet(
     target = Path(path).expanduser()
     if target.suffix.lower() not in _ENDINGS:
         raise OptionError(f"{target.name} has no ending of a picture; use one of {', '.join(_ENDINGS)}.")
-    if columns is not None and (isinstance(columns, bool) or not isinstance(columns, int) or columns < 1):
+    if columns is not None and (not is_whole(columns) or columns < 1):
         raise OptionError(f"columns={columns!r} is not possible; give 1 or more.")
     if method not in METHODS:
         raise OptionError(f"method={method!r} is not an option; use {', '.join(map(repr, METHODS))}.")
     names = ("upsample", "mpp_base", "mpp_from")
+    mpp = checked_mpp(mpp)
     view = View(mpp, **{name: options.pop(name) for name in names if name in options})
     check_installed(method)
     sources, lost = find_sources(slides, **options)

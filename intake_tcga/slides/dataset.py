@@ -14,7 +14,7 @@ from intake_tcga.errors import NameNotFoundError, OptionError
 from intake_tcga.slides.header import Resolution
 from intake_tcga.slides.pixels import ImageArray, LevelArray, lazy_variable
 from intake_tcga.slides.pyramid import Pyramid
-from intake_tcga.slides.scale import Pair, checked_box, level_mpp, pixel_centres, plan_image
+from intake_tcga.slides.scale import Pair, checked_box, is_whole, level_mpp, pixel_centres, plan_image
 
 _COLOURS = ("red", "green", "blue")
 Attrs = Mapping[str, Any]
@@ -70,12 +70,12 @@ def level_dataset(
         There is no such level, or the box is not on the slide.
     """
     sizes = pyramid.sizes
-    if isinstance(level, bool) or not isinstance(level, int) or not 0 <= level < len(sizes):
+    if not is_whole(level) or not 0 <= level < len(sizes):
         listed = ", ".join(f"{at} ({width:,} × {height:,})" for at, (width, height) in enumerate(sizes))
         raise OptionError(f"level={level!r} is not a level of {pyramid.name}; it has {listed}.")
     mpp = None if resolution.mpp is None else level_mpp(resolution.mpp, sizes)[level]
     x, y = (pixel_centres(size, of) for size, of in zip(sizes[level], mpp or (1.0, 1.0), strict=True))
-    extra = {**attrs, **_resolution_attrs(resolution, mpp), "level": level}
+    extra = {**attrs, **_resolution_attrs(resolution, mpp), "level": int(level)}
     ds = _dataset(LevelArray(pyramid.levels[level]), x, y, "pixels" if mpp is None else "um", extra)
     if box_um is not None:
         if resolution.mpp is None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from intake_tcga.errors import FileFormatError, OptionError
-from intake_tcga.slides.scale import Pair
+from intake_tcga.slides.scale import Pair, is_number
 
 MppFrom = Literal["magnification", "pixels"]
 
@@ -111,6 +111,24 @@ def mpp_of_tags(x: float | None, y: float | None, unit: int) -> Pair | None:
     return None if mpp[0] is None or mpp[1] is None else (mpp[0], mpp[1])
 
 
+def checked_base(mpp_base: float | None, mpp_from: MppFrom | None) -> float | None:
+    """Return the finest level's µm/px that a user gave, if any, as a float.
+
+    Raises
+    ------
+    OptionError
+        It is no resolution, or ``mpp_from`` no way to another one.
+    """
+    if mpp_from not in (None, "magnification", "pixels"):
+        raise OptionError(f"mpp_from={mpp_from!r} is not an option; use 'magnification', 'pixels' or None.")
+    base = _plausible(mpp_base)
+    if base is None and mpp_base is not None:
+        raise OptionError(
+            f"mpp_base={mpp_base!r} is no resolution of a slide; give its finest level's µm/px, such as 0.25."
+        )
+    return base
+
+
 def resolution(
     name: str,
     header: Header | None,
@@ -132,14 +150,8 @@ def resolution(
     >>> resolution("a.svs", Header.of("Aperio|AppMag = 40", None), mpp_from="magnification")
     Resolution(mpp=(0.25, 0.25), source='magnification')
     """
-    if mpp_from not in {None, "magnification", "pixels"}:
-        raise OptionError(f"mpp_from={mpp_from!r} is not an option; use 'magnification', 'pixels' or None.")
-    if mpp_base is not None:
-        base = _plausible(mpp_base)
-        if base is None:
-            raise OptionError(
-                f"mpp_base={mpp_base!r} is no resolution of a slide; give its finest level's µm/px, such as 0.25."
-            )
+    base = checked_base(mpp_base, mpp_from)
+    if base is not None:
         return Resolution((base, base), "given")
     if header is not None and header.mpp is not None:
         return Resolution(header.mpp, header.mpp_source)
@@ -170,6 +182,6 @@ def _number(text: str | None) -> float | None:
 
 
 def _plausible(mpp: float | None) -> float | None:
-    if mpp is None or isinstance(mpp, bool) or not isinstance(mpp, int | float) or not math.isfinite(mpp):
+    if mpp is None or not is_number(mpp) or not math.isfinite(mpp):
         return None
     return float(mpp) if _PLAUSIBLE[0] <= mpp <= _PLAUSIBLE[1] else None

@@ -18,6 +18,7 @@ from intake_tcga.errors import CacheError, IntakeTcgaError, OptionError
 from intake_tcga.slides.batch import check_installed, raise_together, run_batch
 from intake_tcga.slides.opening import View, find_source, opened_image
 from intake_tcga.slides.pixels import Pixels, load_pillow
+from intake_tcga.slides.scale import checked_mpp, is_whole
 from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.sources import METHODS, Method, SlideSource
 from intake_tcga.slides.token import Token
@@ -128,13 +129,15 @@ def save_images(
         raise OptionError(f"format={format!r} is not an option; use {', '.join(map(repr, _ENDINGS))}.")
     if method not in METHODS:
         raise OptionError(f"method={method!r} is not an option; use {', '.join(map(repr, METHODS))}.")
-    if isinstance(quality, bool) or not isinstance(quality, int) or not 1 <= quality <= 95:
+    if not is_whole(quality) or not 1 <= quality <= 95:
         raise OptionError(f"quality={quality!r} is not possible; give 1 to 95.")
+    mpp = checked_mpp(mpp)
     view = View(mpp, **{name: options.pop(name) for name in _OF_VIEW if name in options})
     check_installed(method)
     sources, lost = find_sources(slides, **options)
     folder = _Folder.open(out)
     names = _image_names(sources, mpp, _ENDINGS[format])
+    quality = int(quality)
     recipes = [_recipe(source, view, method, format, quality) for source in sources]
     plan = {source.name: (name, recipe) for source, name, recipe in zip(sources, names, recipes, strict=True)}
 

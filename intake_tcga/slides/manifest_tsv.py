@@ -42,6 +42,10 @@ def read_manifest(path: str | os.PathLike[str], *, offline: bool = False) -> tup
     TransferError
         The URL cannot be read.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise OptionError(
+            f"{path!r} is no manifest; give the path or URL of a TSV, as to_manifest() writes it."
+        )
     text = os.fspath(path)
     if is_local(text) and "://" not in text and not Path(text).expanduser().is_file():
         raise MissingFileError(f"There is no manifest {text}; check its path.")

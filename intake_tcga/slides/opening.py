@@ -7,13 +7,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import OptionError
 from intake_tcga.slides.dataset import associated_dataset, image_dataset, level_dataset, pyramid_tree
 from intake_tcga.slides.endpoint import gdc_endpoint
-from intake_tcga.slides.header import MppFrom, Resolution, resolution
+from intake_tcga.slides.header import MppFrom, Resolution, checked_base, resolution
 from intake_tcga.slides.names import find_slide
 from intake_tcga.slides.pyramid import Pyramid
+from intake_tcga.slides.scale import checked_mpp
 from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.sources import METHODS, Method, SlideSource, looks_like_a_place
 from intake_tcga.slides.token import Token
@@ -36,6 +39,12 @@ class View:
     chunks: Any = None
 
     def __post_init__(self) -> None:
+        if self.mpp is not None:
+            object.__setattr__(self, "mpp", checked_mpp(self.mpp))  # frozen: set once, here
+        object.__setattr__(self, "mpp_base", checked_base(self.mpp_base, self.mpp_from))
+        box: Any = self.box_um
+        if isinstance(box, np.ndarray):
+            object.__setattr__(self, "box_um", tuple(box.tolist()))
         one_of = {"mpp": self.mpp, "level": self.level, "associated": self.associated}
         given = [name for name, value in one_of.items() if value is not None]
         if len(given) > 1:
@@ -116,7 +125,7 @@ def open_slide(
         lengths in pixels. None: an error.
     method : {"ranges", "tiles", "download"}
         Read the slide's own file by ranges, the GDC's tile service (JPEG once more, so only near), or the whole file
-        once through the verified cache.
+        once through the verified cache. ``"ranges"`` reads the whole file from the cache where it is there already.
     chunks : optional
         None: arrays read when they are used. ``{}``: dask arrays in chunks of about 12 MB. Or as in
         :func:`xarray.open_dataset`.
@@ -190,6 +199,8 @@ def opened(where: SlideSource, view: View, *, method: Method, keep: bool) -> xr.
         if view.associated is not None:
             raise OptionError("The tile service shows no images beside the levels; use method='ranges'.")
         pyramid = where.tiles(keep=keep, header_needed=view.header_needed)
+    elif (copy := where.kept()) is not None:
+        pyramid = copy.pyramid(keep=False)
     else:
         pyramid = where.pyramid(keep=keep)
     return view.of(pyramid, where.attrs(method), _token(where, method))
@@ -216,14 +227,7 @@ def find_source(
     """Tell where a slide is; a name that is neither path nor URL is looked up at the GDC."""
     at = cache if isinstance(cache, VerifiedFileCache) else VerifiedFileCache(cache, offline=offline)
     if isinstance(cache, VerifiedFileCache) and offline is not None:
-        at = VerifiedFileCache(
-            cache.root,
-            read_only=cache.read_only,
-            verify=cache.verify_mode,
-            offline=offline,
-            budget=cache.budget,
-            progress=cache.progress,
-        )
+        at = cache.but(offline=offline)
     options = storage_options or {}
     if not isinstance(source, Slide) and looks_like_a_place(source):
         return SlideSource.local_or_url(source, at, storage_options=options)

@@ -22,6 +22,8 @@ _SLACK = 1.01
 _ROUNDING = 1e-6
 """Pixels (or, of a µm/px, the share) by which a product of floats may miss the whole number that it means."""
 
+_LONGEST_GLASS = 76_000  # µm
+
 Pair = tuple[float, float]
 """Along x, along y."""
 
@@ -122,10 +124,7 @@ def plan_image(
     >>> plan.level, plan.size
     (1, (25000, 20000))
     """
-    if not _is_positive(target):
-        raise OptionError(
-            f"mpp={target!r} is not a resolution; give a positive number of µm/px, such as mpp=15.0."
-        )
+    target = checked_mpp(target)
     scales = level_mpp(mpp, sizes)
     finest = max(mpp)
     if target < finest * (1 - _ROUNDING) and not upsample:
@@ -185,8 +184,36 @@ def _count(length: float, target: float) -> int:
     return math.floor(length / target + _ROUNDING)
 
 
-def _is_positive(value: Any) -> bool:
-    try:
-        return not isinstance(value, bool) and math.isfinite(value) and value > 0
-    except TypeError:
-        return False
+def checked_mpp(mpp: Any) -> float:
+    """Return a wanted µm/px as a float.
+
+    Raises
+    ------
+    OptionError
+        It is no positive number, or a single pixel would be larger than a glass slide.
+
+    Examples
+    --------
+    >>> checked_mpp(np.int64(15))
+    15.0
+    """
+    if not is_number(mpp) or not 0 < mpp < math.inf:
+        raise OptionError(
+            f"mpp={mpp!r} is not a resolution; give a positive number of µm/px, such as mpp=15.0."
+        )
+    if mpp > _LONGEST_GLASS:
+        raise OptionError(
+            f"mpp={mpp:g} would make a pixel larger than a glass slide ({_LONGEST_GLASS:,} µm); give µm/px, such as "
+            "mpp=15.0."
+        )
+    return float(mpp)
+
+
+def is_number(value: object) -> bool:
+    """Tell a number, Python's or numpy's, from anything else, truth values too."""
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def is_whole(value: object) -> bool:
+    """Tell a whole number, Python's or numpy's, from anything else, truth values too."""
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)

@@ -35,6 +35,7 @@ _OF_SLIDES = (
     *("file_id", "file_name", "barcode", "case", "project", "primary_site", "disease_type"),
     *("sample_type", "kind", "md5", "data_release"),
 )
+_OF_GDC = re.compile(r"TCGA-|[0-9a-f]{8}-", re.IGNORECASE)
 _BLOCK = 32 * 1024  # bytes of metadata read at once at least: directories are small, and far from each other
 
 
@@ -222,4 +223,5 @@ def looks_like_a_place(source: str | os.PathLike[str]) -> bool:
         or "://" in text
         or bool(re.search(r"[/\\]", text))
         or Path(text).is_file()
+        or (Path(text).is_dir() and not _OF_GDC.match(text))  # gdc-client calls folders after a file's id
     )

@@ -437,3 +437,11 @@ def test_errors_are_ours_and_pickle(gdc):
     with pytest.raises(IntakeTcgaError) as caught:
         list(SlideCollection(endpoint=gdc.endpoint))
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", [0, None, ["a"]])
+def test_what_is_no_slide_and_no_manifest(wrong):
+    with pytest.raises(OptionError, match="is no slide; give a barcode"):
+        SlideCollection(chosen=()).open(wrong)
+    with pytest.raises(OptionError, match="is no manifest; give the path"):
+        SlideCollection().from_manifest(wrong)

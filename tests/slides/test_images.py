@@ -306,3 +306,27 @@ def test_what_is_not_installed_is_said_with_how_to_install_it(paths, tmp_path, m
             make()
     assert not (tmp_path / "sheet.png").exists()
     assert not list(tmp_path.rglob("*.png"))
+
+
+@pytest.mark.parametrize("function", [save_images, contact_sheet])
+@pytest.mark.parametrize("options", [{"mpp": wrong} for wrong in ("15", 0, float("nan"), 1e6, True)])
+def test_a_wrong_resolution_is_told_once_and_first(paths, tmp_path, function, options):
+    with pytest.raises(OptionError, match="mpp=") as error:
+        function(paths, tmp_path / "new.png", **options)
+    assert "slides failed" not in str(error.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("options", [{"mpp_base": -1}, {"mpp_from": "guess"}])
+def test_what_the_slides_cannot_change_is_told_first(paths, tmp_path, options):
+    with pytest.raises(OptionError, match="mpp_"):
+        save_images(paths, tmp_path / "new", mpp=15.0, **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_numbers_of_numpy_are_the_same_recipe(paths, tmp_path):
+    plain = save_images(paths[:1], tmp_path, mpp=15.0, box_um=(0, 0, 200, 200), format="jpeg", quality=80)
+    numpys = {"mpp": np.float64(15), "box_um": np.array([0, 0, 200, 200]), "quality": np.int64(80)}
+    again = save_images(paths[:1], tmp_path, format="jpeg", workers=np.int64(2), **numpys)
+    assert again["recipe"].tolist() == plain["recipe"].tolist()
+    assert contact_sheet(paths, tmp_path / "sheet.png", mpp=np.int32(32), columns=np.int64(2)).exists()

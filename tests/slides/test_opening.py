@@ -209,6 +209,8 @@ def test_a_slide_that_does_not_tell_its_resolution(tmp_path):
         ({"mpp": 1, "level": 0}, "mpp= and level= are given"),
         ({"box_um": (0, 0, 1, 1)}, "give mpp= or level="),
         ({"mpp": 0.1}, "its finest is 0.25"),
+        ({"mpp": "15"}, "mpp='15' is not a resolution"),
+        ({"mpp": 1e6}, "larger than a glass slide"),
         ({"level": 3}, r"it has 0 \(2,400 × 1,800\), 1"),
         ({"level": True}, "not a level"),
         ({"method": "guess"}, "'ranges', 'tiles', 'download'"),
@@ -227,6 +229,36 @@ def test_wrong_options(path, options, said):
 def test_a_path_that_is_not_there(tmp_path):
     with pytest.raises(MissingFileError, match=r"no\.svs is not a file"):
         open_slide(tmp_path / "no.svs")
+
+
+def test_a_relative_path_outlives_its_working_directory(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(path.parent)
+    ds = open_slide(path.name, mpp=15.0)
+    kept = pickle.dumps(ds)
+    monkeypatch.chdir(tmp_path)
+    assert pickle.loads(kept)["image"].identical(ds["image"].load())
+    assert ds.attrs["intake_tcga:source_url"] == str(path)
+
+
+def test_a_folder_is_no_slide(path, monkeypatch):
+    monkeypatch.chdir(path.parent.parent)
+    for folder in (path.parent, path.parent.name):
+        with pytest.raises(OptionError, match="is a folder; give the path of a slide"):
+            open_slide(folder)
+
+
+@pytest.mark.parametrize("wrong", [3, None, ["a.svs"], b"a.svs"])
+def test_what_is_no_slide(wrong):
+    with pytest.raises(OptionError, match="is no slide; give a barcode"):
+        open_slide(wrong)
+
+
+def test_numbers_of_numpy(path):
+    image = open_slide(path, mpp=np.int64(15), mpp_base=np.float32(0.25), box_um=np.array([0, 0, 300, 300]))
+    assert image.identical(open_slide(path, mpp=15.0, mpp_base=0.25, box_um=(0, 0, 300, 300)))
+    level = open_slide(path, level=np.int64(1))
+    assert level.identical(open_slide(path, level=1))
+    assert type(level.attrs["level"]) is int
 
 
 # -- from the GDC -----------------------------------------------------------------------------------------------------
@@ -314,6 +346,31 @@ def test_a_download_is_verified_and_read_from_disk(gdc, slide, path, cache_dir):
     (kept,) = cache_dir.rglob("*.svs")
     open_slide(slide, mpp=15.0, method="download", endpoint=gdc.endpoint, keep=False)
     assert kept.exists(), "what was there before stays"
+
+
+def test_what_was_downloaded_is_read_without_a_request(gdc, slide, path):
+    open_slide(slide, mpp=15.0, method="download", endpoint=gdc.endpoint)
+    gdc.forget()
+    for offline in (True, False):
+        ds = open_slide(slide, mpp=15.0, endpoint=gdc.endpoint, offline=offline)
+        np.testing.assert_array_equal(ds["image"].values, open_slide(path, mpp=15.0)["image"].values)
+        assert (ds.attrs["method"], ds.attrs["intake_tcga:source_url"]) == (
+            "ranges",
+            slide.data_url(gdc.endpoint),
+        )
+    assert gdc.requests == []
+
+
+def test_a_damaged_copy_is_passed_over(gdc, slide, path, cache_dir):
+    open_slide(slide, mpp=15.0, method="download", endpoint=gdc.endpoint)
+    (kept,) = cache_dir.rglob("*.svs")
+    kept.write_bytes(bytes(kept.stat().st_size))
+    gdc.forget()
+    ds = open_slide(slide, mpp=15.0, endpoint=gdc.endpoint)
+    np.testing.assert_array_equal(ds["image"].values, open_slide(path, mpp=15.0)["image"].values)
+    assert gdc.requests
+    with pytest.raises((IntegrityError, OfflineError), match="damaged|expected"):
+        open_slide(slide, mpp=15.0, endpoint=gdc.endpoint, offline=True)
 
 
 def test_a_download_that_is_not_kept(gdc, slide, cache_dir):
