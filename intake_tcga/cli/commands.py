@@ -16,6 +16,7 @@ from intake_tcga.errors import IntakeTcgaError, OptionError
 _SPELT = {
     "regex=False": "--literal",
     "errors='skip'": "--skip-failed",
+    "pass offline=False": "leave out --offline",
     "replace=True": "--replace",
     " or pass missing='ignore'": "",
     "as list_archs4 shows it": "as 'intake-tcga archs4 list' shows it",
@@ -77,6 +78,8 @@ class Commands(click.Group):
             name, value = found[1], found[2] or ""
             if name not in options:
                 return found[0]
+            if value == "False":
+                return f"without {options[name]}"
             return options[name] if value in {"", "True"} else f"{options[name]} {value.strip(chr(39))}"
 
-        return re.sub(r"\b([a-z_]+)=('[\w-]*'|True\b|\d[\w.]*)?", typed_option, text)
+        return re.sub(r"\b([a-z_]+)=('[\w-]*'|True\b|False\b|\d[\w.]*)?", typed_option, text)

@@ -62,6 +62,17 @@ def test_options_are_called_as_they_are_typed():
     assert said == "Correct it, or pass --literal to find it as it stands."
 
 
+@pytest.mark.parametrize("group", ["slides", "archs4", None])
+def test_offline_is_left_out_not_false(group):
+    commands = main.commands[group] if group else main
+    said = commands._as_typed(
+        "cannot be read in offline mode; pass offline=False or unset INTAKE_TCGA_OFFLINE."
+    )
+    assert "; leave out --offline or unset" in said
+    said = commands._as_typed("fetch it once with network (offline=False, INTAKE_TCGA_OFFLINE unset).")
+    assert said == "fetch it once with network (without --offline, INTAKE_TCGA_OFFLINE unset)."
+
+
 def test_no_memory_is_a_sentence(invoke, monkeypatch, sample_archs4):
     def failing(*_, **__):
         raise MemoryError
