@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from intake_tcga.cohorts.access import open_sample as open_sample
     from intake_tcga.cohorts.access import prefetch as prefetch
     from intake_tcga.cohorts.collection import CohortCollection as CohortCollection
+    from intake_tcga.comparison import compare as compare
     from intake_tcga.errors import IntakeTcgaError as IntakeTcgaError
     from intake_tcga.explorer import explore as explore
     from intake_tcga.export import to_anndata as to_anndata
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from intake_tcga.genes import aggregate_genes as aggregate_genes
     from intake_tcga.genes import filter_genes as filter_genes
     from intake_tcga.normalization import normalize as normalize
+    from intake_tcga.plots import plot_comparison as plot_comparison
     from intake_tcga.plots import plot_correlations as plot_correlations
     from intake_tcga.plots import plot_feature as plot_feature
     from intake_tcga.plots import plot_groups as plot_groups
@@ -73,6 +75,7 @@ _HOMES = {
     "open_sample": "cohorts.access",
     "prefetch": "cohorts.access",
     "CohortCollection": "cohorts.collection",
+    "compare": "comparison",
     "IntakeTcgaError": "errors",
     "explore": "explorer",
     "to_anndata": "export",
@@ -82,6 +85,7 @@ _HOMES = {
     "aggregate_genes": "genes",
     "filter_genes": "genes",
     "normalize": "normalization",
+    "plot_comparison": "plots",
     "plot_correlations": "plots",
     "plot_feature": "plots",
     "plot_groups": "plots",

@@ -14,6 +14,7 @@ from intake_tcga import plots
 from intake_tcga.archs4.access import open_archs4
 from intake_tcga.cohorts.access import open_sample
 from intake_tcga.cohorts.dataset import open_dataset
+from intake_tcga.comparison import compare
 from intake_tcga.errors import MissingDependencyError, NameNotFoundError, OptionError
 from intake_tcga.plots.canvas import colours
 from intake_tcga.slides.opening import open_slide
@@ -315,6 +316,93 @@ class TestFeature:
             plots.plot_feature(sample, "hsa-mir-21")
 
 
+def scores(**choices):
+    """Return what a comparison might have found, for the choices and two features."""
+    sizes = tuple(len(names) for names in choices.values())
+    random = np.random.default_rng(0)
+    variables = {
+        name: (tuple(choices), random.uniform(0, 1, sizes))
+        for name in ("correlation_distance", "neighbour_score", "classifier_score", "n_real")
+    }
+    variables |= {
+        name: ((*choices, "feature"), random.uniform(0.1, 3, (*sizes, 2)))
+        for name in ("ks", "mean_ratio", "variance_ratio")
+    }
+    return xr.Dataset(variables, {name: list(names) for name, names in choices.items()})
+
+
+class TestComparison:
+    COLUMNS = ("ks", "mean_ratio", "variance_ratio")
+    OTHERS = ("correlation_distance", "neighbour_score", "classifier_score")
+
+    def test_numbers_are_the_scores(self):
+        found = scores(normalization=["TC", "raw"], model=["A", "B", "C"])
+        ax = plots.plot_comparison(found.transpose("model", "feature", "normalization")).axes[0]
+        names = [label.get_text() for label in ax.get_yticklabels()]
+        assert names == ["TC · A", "TC · B", "TC · C", "raw · A", "raw · B", "raw · C"]
+        said = np.array([text.get_text() for text in ax.texts]).reshape(6, 6)
+        for row, name in enumerate(names):
+            one = found.sel(dict(zip(("normalization", "model"), name.split(" · "), strict=True)))
+            expected = [np.median(one[column]) for column in self.COLUMNS] + [
+                float(one[column]) for column in self.OTHERS
+            ]
+            assert said[row].tolist() == [f"{value:.2f}" for value in expected]
+
+    def test_colours_are_distances_from_the_best(self):
+        found = scores(model=["A", "B", "C"])
+        ax = plots.plot_comparison(found).axes[0]
+        ks, mean, variance, correlation, neighbours, classifier = np.asarray(ax.images[0].get_array()).T
+        np.testing.assert_allclose(ks, found["ks"].median("feature"))
+        np.testing.assert_allclose(2 * mean, np.abs(np.log2(found["mean_ratio"].median("feature"))))
+        np.testing.assert_allclose(2 * variance, np.abs(np.log2(found["variance_ratio"].median("feature"))))
+        np.testing.assert_allclose(correlation, found["correlation_distance"])
+        np.testing.assert_allclose(neighbours / 2, np.abs(found["neighbour_score"] - 0.5))
+        np.testing.assert_allclose(classifier / 2, np.abs(found["classifier_score"] - 0.5))
+
+    def test_the_nearest_is_framed(self):
+        found = scores(model=["A", "B", "C"])[["ks", "classifier_score"]]
+        found["ks"][:] = [[0.1, 0.1], [0.0, 0.0], [0.5, 0.5]]
+        found["classifier_score"][:] = [0.9, 0.2, 0.75]
+        ax = plots.plot_comparison(found).axes[0]
+        framed = [frame.get_center().round(6).tolist() for frame in ax.patches]
+        assert framed == [[0, 1], [1, 2]]
+        headings = [label.get_text().split("\n")[-1] for label in ax.get_xticklabels()]
+        assert headings == ["best 0", "best 0.5"]
+
+    def test_missing_scores_have_a_dash(self):
+        found = scores(model=["A", "B"])
+        found["neighbour_score"][:] = np.nan
+        ax = plots.plot_comparison(found).axes[0]
+        assert [text.get_text() for text in ax.texts].count("–") == 2
+        assert len(ax.patches) == 5
+
+    def test_a_single_pair_is_in_the_title(self):
+        found = scores(normalization=["TC"], model=["A"]).assign_attrs(dataset_name="PRAD")
+        ax = plots.plot_comparison(found).axes[0]
+        assert ax.get_title("left") == "PRAD · TC · A"
+        assert len(ax.texts) == 6
+        assert not ax.patches
+
+    def test_of_the_sample(self):
+        found = compare(open_sample(), "TC", ["CVAE1_5", "CVAE1_20"])
+        ax = plots.plot_comparison(found).axes[0]
+        assert [label.get_text() for label in ax.get_yticklabels()] == ["CVAE1_5", "CVAE1_20"]
+        assert ax.texts[5].get_text() == f"{float(found['classifier_score'][0]):.2f}"
+
+    @pytest.mark.parametrize(
+        ("wrong", "said"),
+        [
+            (xr.Dataset(), "compare"),
+            (scores(cohort=["A", "B"]), "cohort"),
+            (scores(model=[f"m{n}" for n in range(61)]), "61 pairs"),
+            (scores(model=["A"]).isel(model=[]), "0 pairs"),
+        ],
+    )
+    def test_what_is_no_table_of_scores(self, wrong, said):
+        with pytest.raises(OptionError, match=said):
+            plots.plot_comparison(wrong)
+
+
 class TestSlide:
     def test_an_image_with_its_bar(self, sample_slide):
         image = open_slide(sample_slide, mpp=8)
@@ -357,8 +445,10 @@ def test_without_matplotlib(sample, monkeypatch, name):
 def test_axes_that_are_given_are_drawn_on(sample, sample_slide, name):
     figure = plt.figure(layout="constrained")
     arguments = {"plot_feature": ["hsa.mir.21"], "plot_metadata": ["group"]}.get(name, [])
-    data = open_slide(sample_slide, mpp=8) if name == "plot_slide" else sample
-    if name in {"plot_mean_variance", "plot_heatmap"}:
+    data = {"plot_slide": open_slide(sample_slide, mpp=8), "plot_comparison": scores(model=["A"])}.get(
+        name, sample
+    )
+    if name in {"plot_mean_variance", "plot_heatmap", "plot_comparison"}:
         assert getattr(plots, name)(data, *arguments, figure=figure) is figure
     else:
         ax = figure.add_subplot()

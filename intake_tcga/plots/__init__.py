@@ -15,9 +15,11 @@ from intake_tcga.plots.heatmap import plot_heatmap
 from intake_tcga.plots.library_sizes import plot_library_sizes
 from intake_tcga.plots.mean_variance import plot_mean_variance
 from intake_tcga.plots.pca import plot_pca
+from intake_tcga.plots.scores import plot_comparison
 from intake_tcga.plots.slide import plot_slide
 
 __all__ = [
+    "plot_comparison",
     "plot_correlations",
     "plot_feature",
     "plot_groups",
