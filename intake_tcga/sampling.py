@@ -17,7 +17,7 @@ import numpy.typing as npt
 from intake_tcga.errors import OptionError
 
 
-def draw(names: Sequence[str], n: int, *, seed: int) -> npt.NDArray[np.intp]:
+def draw(names: Sequence[str], n: int, *, seed: int, option: str = "n") -> npt.NDArray[np.intp]:
     """Draw some of the names at random, without replacement.
 
     Parameters
@@ -28,6 +28,8 @@ def draw(names: Sequence[str], n: int, *, seed: int) -> npt.NDArray[np.intp]:
         How many; at most as many as there are names.
     seed : int
         Another seed, another draw.
+    option : str
+        What the caller calls ``n``, for messages.
 
     Returns
     -------
@@ -47,9 +49,13 @@ def draw(names: Sequence[str], n: int, *, seed: int) -> npt.NDArray[np.intp]:
     >>> [names[::-1][i] for i in draw(names[::-1], 2, seed=1)]
     ['GSM2', 'GSM3']
     """
-    n, seed = _whole("n", n), _whole("seed", seed)
+    n, seed = _whole(option, n), _whole("seed", seed)
     if n < 0 or n > len(names):
-        raise OptionError(f"n={n} cannot be drawn from {len(names)}; ask for 0 to {len(names)}.")
+        raise OptionError(
+            f"{option}={n} cannot be drawn from {len(names)}; ask for 0 to {len(names)}."
+            if names
+            else f"{option}={n} cannot be drawn: there are none to draw from."
+        )
     return _order(names, seed)[:n]
 
 

@@ -208,7 +208,10 @@ class TestSource:
     def test_values_that_cannot_be(self, source):
         for options, match in (
             ({"fields": "titel", "search": "x"}, "title"),
-            ({"draw": 1000}, "40"),
+            ({"draw": 1000}, "draw=1000.*40"),
+            ({"draw": "5"}, "draw='5' is not a whole number"),
+            ({"where": "a=b"}, "where='a=b' is no mapping"),
+            ({"single_cell": "false"}, "single_cell='false'"),
             ({"chunks": {"samples": 5}}, "sample"),
         ):
             with pytest.raises((OptionError, NameNotFoundError), match=match):
@@ -228,6 +231,27 @@ class TestSource:
         again = reopened(chosen, tmp_path / "c.yaml")
         assert again.narrowing == chosen.narrowing
         assert again.read().identical(chosen.read())
+
+    @pytest.mark.parametrize(
+        "where",
+        [
+            {"submission_date": ("2010", "2017")},
+            {"singlecellprobability": ("<", 0.5)},
+            {"singlecellprobability": (None, 0.4), "geo_accession": ("!=", "GSM1000001")},
+            {"singlecellprobability": [("<", 0.1), (0.8, None)]},
+        ],
+    )
+    def test_conditions_mean_the_same_when_reopened(self, source, tmp_path, where):
+        chosen = source(where=where)
+        expected = chosen.to_dask()["sample"].values.tolist()
+        assert 0 < len(expected) < 40 or "submission_date" in where
+        again = reopened(chosen, tmp_path / "c.yaml")
+        assert again.to_dask()["sample"].values.tolist() == expected
+
+    @pytest.mark.parametrize("wanted", [re.compile("x"), len])
+    def test_conditions_that_yaml_cannot_have(self, source, wanted):
+        with pytest.raises(OptionError, match="title.* cannot be saved"):
+            source(where={"title": wanted}).yaml()
 
     def test_a_relative_path_is_saved_whole(self, path, tmp_path, monkeypatch):
         monkeypatch.chdir(path.parent)

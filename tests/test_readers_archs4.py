@@ -1,6 +1,7 @@
 """Intake V2 over ARCHS4: one reader, catalogs that reopen by themselves, and what intake recommends."""
 
 import pickle
+import re
 from functools import partial
 
 import intake
@@ -128,6 +129,17 @@ class TestReader:
         again = Catalog.from_yaml_file(str(tmp_path / "c.yaml"))["mine"]
         assert again == catalog["mine"]
         xr.testing.assert_identical(again.read(), catalog["mine"].read())
+
+    def test_conditions_mean_the_same_when_reopened(self, reader, tmp_path):
+        catalog = Catalog()
+        catalog["mine"] = reader(where={"singlecellprobability": (0.2, 0.5)})
+        expected = reader(where={"singlecellprobability": (0.2, 0.5)}).discover()["sample"].values.tolist()
+        catalog.to_yaml_file(str(tmp_path / "c.yaml"))
+        again = Catalog.from_yaml_file(str(tmp_path / "c.yaml"))["mine"]
+        assert again.discover()["sample"].values.tolist() == expected
+        assert 0 < len(expected) < 40
+        with pytest.raises(OptionError, match="title.* cannot be saved"):
+            catalog["one"] = reader(where={"title": re.compile("Sample 1$")})
 
 
 def shape_of(dataset):

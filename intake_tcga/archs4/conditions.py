@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -36,7 +36,7 @@ _GEO_DATE = re.compile(rf"\b({'|'.join(_MONTHS)}) (\d{{1,2}}) (\d{{4}})\b")
 _ISO_DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?(?:[T ].*)?")
 _FORMS = (
     "give a value, a list of values, a compiled pattern, a comparison such as ('>=', 1e6) or '>= 1e6', a range such as "
-    "('2016-01-01', None), or a function"
+    "('2016-01-01', None) or '2016..2017', or a function"
 )
 
 
@@ -49,11 +49,13 @@ def meets(column: pa.Array, wanted: Any, field: str) -> Mask:
         Text, a dictionary of text, or numbers.
     wanted
         A text: the same text, in either case; one that begins with ``<``, ``<=``, ``>``, ``>=``, ``==`` or ``!=`` is
-        a comparison. A number: that number, also where numbers are stored as text. A list or set: any of them. A
-        compiled pattern: found anywhere. A tuple of an operator and a value: a comparison. A tuple of two bounds,
-        each included, either of which may be None: a range. Bounds that are numbers compare numbers; dates
-        (``datetime.date``, ``"2016-01-31"``, ``"2016-01"``, ``"2016"``, ``"Jan 31 2016"``) compare dates, also
-        within a text such as "Public on Jun 10 2016". A function: of each distinct value.
+        a comparison, and two numbers or dates with ``..`` between them, either of which may be missing, are a range.
+        A number: that number, also where numbers are stored as text. A list or set: any of them. A compiled pattern:
+        found anywhere. A tuple of an operator and a value: a comparison. A tuple of two bounds, each included, either
+        of which may be None: a range. In a column of dates, dates (``datetime.date``, ``"2016-01-31"``,
+        ``"2016-01"``, ``"2016"`` or 2016, ``"Jan 31 2016"``) are compared as dates, also with texts such as "Public on
+        Jun 10 2016"; elsewhere numbers are compared as numbers. ``==`` and ``!=`` compare other texts, too. A
+        function: of each distinct value.
     field : str
         Its name, for messages.
 
@@ -65,7 +67,8 @@ def meets(column: pa.Array, wanted: Any, field: str) -> Mask:
     Raises
     ------
     OptionError
-        When ``wanted`` is of no such form, or a function fails.
+        When ``wanted`` is of no such form, or a function fails; or when numbers or dates are compared with a column
+        of texts none of which is one.
 
     Examples
     --------
@@ -79,64 +82,164 @@ def meets(column: pa.Array, wanted: Any, field: str) -> Mask:
         return contains(column, term_of(wanted, regex=True))
     if isinstance(wanted, tuple):
         return _compared(column, wanted, field)
-    if isinstance(wanted, str) and (written := _WRITTEN.fullmatch(wanted)):
-        return _compared(column, written.groups(), field)
+    if isinstance(wanted, str) and (written := _written(wanted)):
+        return _compared(column, written, field)
     if isinstance(wanted, str) or _is_number(wanted):
-        return _equal(column, wanted)
-    if isinstance(wanted, date):
+        return _any_of(column, [wanted])
+    if isinstance(wanted, date | np.datetime64):
         return _compared(column, ("==", wanted), field)
     if callable(wanted):
         return _each_distinct(column, lambda value: _answer(wanted, value, field))
-    if isinstance(wanted, Iterable) and not isinstance(wanted, bytes):
-        masks = [meets(column, one, field) for one in wanted]
-        return np.logical_or.reduce(masks) if masks else np.zeros(len(column), dtype=bool)
+    if isinstance(wanted, Iterable) and not isinstance(wanted, bytes | Mapping):
+        return _meets_any(column, listed(wanted), field)
     raise OptionError(f"{field}={wanted!r} is no condition; {_FORMS}.")
 
 
-def _equal(column: pa.Array, wanted: str | float) -> Mask:
-    import pyarrow as pa
+def listed(several: Iterable[Any]) -> list[Any]:
+    """Return several values one by one, also those of arrays, whose own items may be arrays again."""
+    return list(np.asarray(several).ravel()) if hasattr(several, "__array__") else list(several)
 
+
+def by_field(conditions: Any) -> dict[str, Any]:
+    """Return conditions by field.
+
+    Raises
+    ------
+    OptionError
+        When they are no mapping.
+    """
+    if conditions is None:
+        return {}
+    if not isinstance(conditions, Mapping):
+        raise OptionError(
+            f"where={conditions!r} is no mapping of fields to conditions; give one, such as "
+            "{'submission_date': '2016..2017'}."
+        )
+    return dict(conditions)
+
+
+def as_text(wanted: Any, field: str) -> Any:
+    """Return a condition as a catalog can have it: what :func:`meets` reads as the same, without tuples.
+
+    Raises
+    ------
+    OptionError
+        When it is a pattern or a function, which have no such form; or none at all.
+
+    Examples
+    --------
+    >>> as_text((">=", 1e6), "aligned_reads"), as_text(("2016", None), "submission_date")
+    ('>= 1000000.0', '2016..')
+    """
+    if isinstance(wanted, re.Pattern) or callable(wanted):
+        raise OptionError(
+            f"where={{{field!r}: {wanted!r}}} cannot be saved, since catalogs have no patterns and no functions; give "
+            "a text, a list, a comparison such as '>= 1e6' or a range such as '2016..2017', or look for a pattern's "
+            "text with search= and fields=."
+        )
+    if isinstance(wanted, tuple):
+        _check_form(wanted, field)
+        bounds = ["" if bound is None else _bound_as_text(bound) for bound in wanted]
+        text = (" " if wanted[0] in _COMPARE else "..").join(bounds)
+        if _written(text) is None:
+            raise OptionError(f"{field}={wanted!r} is no condition; {_FORMS}.")
+        return text
+    if isinstance(wanted, np.generic):
+        return wanted.astype("datetime64[D]").item() if isinstance(wanted, np.datetime64) else wanted.item()
+    if isinstance(wanted, Iterable) and not isinstance(wanted, str | bytes | Mapping):
+        several = [as_text(one, field) for one in listed(wanted)]
+        return sorted(several, key=str) if isinstance(wanted, set | frozenset) else several
+    return wanted
+
+
+def _bound_as_text(bound: Any) -> str:
+    if isinstance(bound, np.generic):
+        bound = bound.astype("datetime64[D]").item() if isinstance(bound, np.datetime64) else bound.item()
+    return str(bound.date() if isinstance(bound, datetime) else bound)
+
+
+def _written(text: str) -> tuple[Any, ...] | None:
+    """Read ``>= 1e6`` and ``2016..2017``; None for any other text."""
+    if comparison := _WRITTEN.fullmatch(text):
+        return comparison.groups()
+    low, dots, high = (part.strip() for part in text.partition(".."))
+    bounds = [bound for bound in (low, high) if bound]
+    if dots and bounds and all(not math.isnan(_number(bound)) or _period(bound) for bound in bounds):
+        return (low or None, high or None)
+    return None
+
+
+def _meets_any(column: pa.Array, wanted: list[Any], field: str) -> Mask:
+    """Look up plain values all at once, and whatever else there is one by one."""
+    plain = [one for one in wanted if _is_number(one) or (isinstance(one, str) and not _written(one))]
+    found = _any_of(column, plain) if plain else np.zeros(len(column), dtype=bool)
+    if len(plain) < len(wanted):
+        for one in wanted:
+            if not _is_number(one) and not (isinstance(one, str) and not _written(one)):
+                found |= meets(column, one, field)
+    return found
+
+
+def _any_of(column: pa.Array, wanted: list[Any]) -> Mask:
+    """Tell which values are any of some texts and numbers, or on a day that one of them tells."""
     if _is_numeric(column):
-        number = _number(wanted)
-        return np.asarray(column.to_numpy(zero_copy_only=False) == number)
-    if isinstance(column, pa.DictionaryArray):
-        return np.asarray(_equal(column.dictionary, wanted)[column.indices.to_numpy()])
-    if not isinstance(wanted, str):
-        return np.asarray(_numbers(column) == float(wanted))
+        return np.isin(column.to_numpy(zero_copy_only=False), [_number(one) for one in wanted])
     # The lengths of texts that differ in case alone may differ too, so only Python's own folding will do.
-    folded = wanted.casefold()
-    return np.fromiter((text.casefold() == folded for text in column.to_pylist()), bool, count=len(column))
+    texts = {one.casefold() for one in wanted if isinstance(one, str)}
+    numbers = {float(one) for one in wanted if not isinstance(one, str)}
+    found = _each_distinct(
+        column, lambda text: text.casefold() in texts or (bool(numbers) and _number(text) in numbers)
+    )
+    periods = {period for one in wanted if (period := _period(one, within_text=False))}
+    if periods and _tells_days(column):
+        days = _days(column)
+        for period in periods:
+            found |= _compared_with_period(days, "==", period)
+    return found
+
+
+def _check_form(wanted: tuple[Any, ...], field: str) -> None:
+    if len(wanted) != 2:
+        raise OptionError(f"{field}={wanted!r} is no condition; {_FORMS}.")
+    named = isinstance(wanted[0], str) and wanted[0] in _COMPARE
+    if wanted[1] is None and (named or wanted[0] is None):
+        raise OptionError(f"{field}={wanted!r} has no bound; {_FORMS}.")
 
 
 def _compared(column: pa.Array, wanted: tuple[Any, ...], field: str) -> Mask:
-    """Compare numbers or dates, whichever the bounds are."""
-    if len(wanted) != 2:
-        raise OptionError(f"{field}={wanted!r} is no condition; {_FORMS}.")
+    """Compare numbers or dates, whichever the bounds and the column are."""
+    _check_form(wanted, field)
     first, second = wanted
-    named = isinstance(first, str) and first in _COMPARE
-    bounds = [second] if named else [bound for bound in wanted if bound is not None]
-    if not bounds:
-        raise OptionError(f"{field}={wanted!r} has no bound; {_FORMS}.")
-    if all(_is_number(bound) for bound in bounds) or _is_numeric(column):
-        numbers = [_number(bound) for bound in bounds]
-        if any(math.isnan(number) for number in numbers):
+    sign = first if isinstance(first, str) and first in _COMPARE else None
+    bounds = [second] if sign else [bound for bound in wanted if bound is not None]
+    numbers = [_number(bound) for bound in bounds]
+    are_numbers = not any(math.isnan(number) for number in numbers)
+    if _is_numeric(column):
+        if not are_numbers:
             raise OptionError(f"{field}={wanted!r} compares numbers with something else; give numbers.")
-        values = _numbers(column)
-        if named:
-            return np.asarray(_COMPARE[first](values, numbers[0])) & ~np.isnan(values)
-        low = -math.inf if first is None else numbers[0]
-        high = math.inf if second is None else numbers[-1]
-        return np.asarray((values >= low) & (values <= high))
-    days = _days(column)
-    periods = [_period(bound, field) for bound in bounds]
-    if named:
-        return _compared_with_period(days, first, periods[0])
-    inside = days != _NO_DAY
-    if first is not None:
-        inside &= days >= periods[0].first
-    if second is not None:
-        inside &= days <= periods[-1].last
-    return np.asarray(inside)
+        return _numbers_within(_numbers(column), sign, wanted, numbers)
+    periods = [period for bound in bounds if (period := _period(bound))]
+    are_dates = len(periods) == len(bounds)
+    if are_dates and _tells_days(column):
+        return _days_within(_days(column), sign, wanted, periods)
+    if are_numbers and not np.isnan(values := _numbers(column)).all():
+        return _numbers_within(values, sign, wanted, numbers)
+    if sign in ("==", "!=") and isinstance(second, str):
+        same = _any_of(column, [second])
+        return same if sign == "==" else ~same
+    if not are_numbers and not are_dates:
+        wrong = next(bound for bound in bounds if math.isnan(_number(bound)) and not _period(bound))
+        raise OptionError(
+            f"{field} cannot be compared with {wrong!r}; give a number, or a date such as '2016-01-31', '2016' or "
+            "'Jan 31 2016'."
+        )
+    if any(text.strip() for text in column.to_pylist()):
+        what = "number" if are_numbers else "date"
+        raise OptionError(
+            f"{field}={wanted!r} compares {what}s, and no value of {field} is a {what}; give texts, or a "
+            "compiled pattern."
+        )
+    return np.zeros(len(column), dtype=bool)
 
 
 # ── numbers ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -164,7 +267,19 @@ def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:
     return np.fromiter((_number(text) for text in column.to_pylist()), np.float64, count=len(column))
 
 
+def _numbers_within(
+    values: npt.NDArray[np.float64], sign: str | None, wanted: tuple[Any, ...], numbers: list[float]
+) -> Mask:
+    if sign:
+        return np.asarray(_COMPARE[sign](values, numbers[0])) & ~np.isnan(values)
+    low = -math.inf if wanted[0] is None else numbers[0]
+    high = math.inf if wanted[1] is None else numbers[-1]
+    return np.asarray((values >= low) & (values <= high))
+
+
 def _number(value: Any) -> float:
+    if isinstance(value, bool | np.datetime64):
+        return math.nan
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -187,6 +302,25 @@ class _Period:
     """Its last day."""
 
 
+def _tells_days(column: pa.Array) -> bool:
+    """Tell whether a column is one of dates: a few years among numbers do not make it one."""
+    days = np.count_nonzero(_days(column) != _NO_DAY)
+    return bool(days) and bool(days >= np.count_nonzero(~np.isnan(_numbers(column))))
+
+
+def _days_within(
+    days: npt.NDArray[np.int64], sign: str | None, wanted: tuple[Any, ...], periods: list[_Period]
+) -> Mask:
+    if sign:
+        return _compared_with_period(days, sign, periods[0])
+    inside = days != _NO_DAY
+    if wanted[0] is not None:
+        inside &= days >= periods[0].first
+    if wanted[1] is not None:
+        inside &= days <= periods[-1].last
+    return np.asarray(inside)
+
+
 def _compared_with_period(days: npt.NDArray[np.int64], sign: str, period: _Period) -> Mask:
     within = (days >= period.first) & (days <= period.last)
     found = {
@@ -200,28 +334,30 @@ def _compared_with_period(days: npt.NDArray[np.int64], sign: str, period: _Perio
     return np.asarray(found & (days != _NO_DAY))
 
 
-def _period(value: Any, field: str) -> _Period:
-    """Return the days that a bound stands for."""
+def _period(value: Any, *, within_text: bool = True) -> _Period | None:
+    """Return the days that a value stands for, a whole number being a year; None where it is no date."""
     if isinstance(value, np.datetime64):
         value = value.astype("datetime64[D]").item()
     if isinstance(value, datetime):
         value = value.date()
     if isinstance(value, date):
         return _Period(value.toordinal(), value.toordinal())
-    if isinstance(value, str) and (iso := _ISO_DATE.fullmatch(value.strip())):
+    if _is_number(value) and float(value).is_integer():
+        value = str(int(value))
+    if not isinstance(value, str):
+        return None
+    if iso := _ISO_DATE.fullmatch(value.strip()):
         year, month, day = iso.groups()
         try:
             first = date(int(year), int(month or 1), int(day or 1))
             after = first + timedelta(1) if day else _next(first, whole_year=month is None)
             return _Period(first.toordinal(), after.toordinal() - 1)
         except (ValueError, OverflowError):  # the year 0, the 31st of June
-            pass
-    if isinstance(value, str) and (only := _day(value)) != _NO_DAY:
-        return _Period(only, only)
-    raise OptionError(
-        f"{field} cannot be compared with {value!r}; give a number, or a date such as '2016-01-31', '2016' or "
-        "'Jan 31 2016'."
-    )
+            return None
+    if not within_text and not _GEO_DATE.fullmatch(value.strip()):
+        return None
+    only = _day(value)
+    return None if only == _NO_DAY else _Period(only, only)
 
 
 def _next(first: date, *, whole_year: bool) -> date:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from intake_tcga.archs4.conditions import as_text, by_field
 from intake_tcga.archs4.matrix_blocks import narrowed
 from intake_tcga.archs4.samples import Samples
 from intake_tcga.archs4.search import find
@@ -63,6 +64,17 @@ class Narrowing:
         none = Narrowing()
         return {name: value for name in self.names() if (value := getattr(self, name)) != getattr(none, name)}
 
+    @staticmethod
+    def saved_where(where: Any) -> dict[str, Any]:
+        """Return conditions as a catalog can have them, where tuples would come back as lists.
+
+        Raises
+        ------
+        OptionError
+            They are no mapping, or have a pattern or a function.
+        """
+        return {field: as_text(wanted, field) for field, wanted in by_field(where).items()}
+
     def of(self, ds: xr.Dataset) -> xr.Dataset:
         """Return the samples that are meant, lazily.
 
@@ -82,7 +94,10 @@ class Narrowing:
             (self.series is not None, lambda samples: of_series(samples, self.series or [])),
             (self.samples is not None, lambda samples: with_accessions(samples, self.samples or [])),
             (searched, self._found),
-            (self.draw is not None, lambda samples: drawn(samples, self.draw or 0, seed=self.seed)),
+            (
+                self.draw is not None,
+                lambda samples: drawn(samples, self.draw or 0, seed=self.seed, option="draw"),
+            ),
         ]
 
     def _found(self, samples: Samples) -> npt.NDArray[np.intp]:

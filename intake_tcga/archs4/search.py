@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from intake_tcga.archs4.conditions import Mask, meets
+from intake_tcga.archs4.conditions import Mask, by_field, meets
 from intake_tcga.archs4.samples import Samples
 from intake_tcga.archs4.selection import SERIES, in_series, single_cells
 from intake_tcga.archs4.text_match import Term, contains, term_of
@@ -102,12 +102,12 @@ def find(
     if match not in {"all", "any"}:
         raise OptionError(f"match={match!r} is not one of all, any.")
     where = searched_fields(samples, fields)
-    conditions = dict(conditions or {})
+    conditions = by_field(conditions)
     samples.known(conditions)
 
     found = np.ones(samples.size, dtype=bool)
     if single_cell is not None:
-        found &= single_cells(samples, threshold) == single_cell
+        found &= single_cells(samples, single_cell, threshold)
     for mask in _each(lambda field: _condition(samples, field, conditions[field]), list(conditions)):
         found &= mask
     if wanted:
@@ -139,9 +139,14 @@ def _in_any_field(samples: Samples, fields: Sequence[str], terms: Sequence[Term]
 
 
 def _condition(samples: Samples, field: str, wanted: Any) -> Mask:
-    if field == SERIES and isinstance(wanted, str) and re.fullmatch(r"GSE\d+", wanted):
-        return in_series(samples, [wanted])
+    series = [wanted] if isinstance(wanted, str) else wanted
+    if field == SERIES and isinstance(series, list | set | frozenset) and all(map(_is_series, series)):
+        return in_series(samples, series)
     return meets(samples.column(field), wanted, field)
+
+
+def _is_series(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"GSE\d+", value) is not None
 
 
 def _each(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:

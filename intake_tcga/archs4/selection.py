@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from intake_tcga.archs4.conditions import Mask
+from intake_tcga.archs4.conditions import Mask, listed
 from intake_tcga.archs4.metadata import as_numpy
 from intake_tcga.archs4.samples import Samples
 from intake_tcga.errors import NameNotFoundError, OptionError
@@ -129,6 +129,7 @@ def drawn(
     seed: int,
     single_cell: bool | None = None,
     threshold: float = 0.5,
+    option: str = "n",
 ) -> npt.NDArray[np.intp]:
     """Draw samples at random, without replacement.
 
@@ -144,6 +145,8 @@ def drawn(
         False to draw from samples whose ``singlecellprobability`` is below the threshold, True from the rest.
     threshold : float
         From 0 to 1.
+    option : str
+        What the caller calls ``n``, for messages.
 
     Returns
     -------
@@ -160,29 +163,34 @@ def drawn(
     names = as_numpy(samples.accessions())
     candidates = np.arange(samples.size)
     if single_cell is not None:
-        candidates = np.flatnonzero(single_cells(samples, threshold) == single_cell)
-    return candidates[draw(names[candidates].tolist(), n, seed=seed)]
+        candidates = np.flatnonzero(single_cells(samples, single_cell, threshold))
+    return candidates[draw(names[candidates].tolist(), n, seed=seed, option=option)]
 
 
-def single_cells(samples: Samples, threshold: float) -> Mask:
-    """Tell which samples count as single cells: those whose probability is not below the threshold.
+def single_cells(samples: Samples, wanted: bool, threshold: float) -> Mask:
+    """Tell which samples are single cells, those whose probability is not below the threshold; or which are not.
 
     Raises
     ------
     OptionError
-        When the threshold is no number from 0 to 1.
+        When ``wanted`` is neither True nor False, or the threshold no number from 0 to 1.
     NameNotFoundError
         When no field says how likely that is.
     """
+    if not isinstance(wanted, bool | np.bool_):
+        raise OptionError(
+            f"single_cell={wanted!r} is not one of True (single cells), False (all others), None (both)."
+        )
     number = isinstance(threshold, int | float | np.integer | np.floating) and not isinstance(threshold, bool)
     if not number or not 0 <= threshold <= 1:
         raise OptionError(f"threshold={threshold!r} is not a probability; give a number from 0 to 1.")
     probability = np.asarray(samples.column(SINGLE_CELL).to_numpy(zero_copy_only=False), dtype=np.float64)
-    return np.asarray(~(probability < threshold))
+    below = probability < threshold
+    return np.asarray(~below if wanted else below)
 
 
 def _several(names: Any) -> list[Any]:
-    return [names] if isinstance(names, str) or not isinstance(names, Iterable) else list(names)
+    return [names] if isinstance(names, str) or not isinstance(names, Iterable) else listed(names)
 
 
 def _is(name: object, form: re.Pattern[str]) -> bool:

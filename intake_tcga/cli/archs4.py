@@ -121,7 +121,7 @@ def _with_narrowing(command: _Command) -> _Command:
             "--where",
             multiple=True,
             metavar="FIELD=VALUE",
-            help="Keep samples with this value, or in a range LOW..HIGH; <, >, <=, >= compare (repeatable).",
+            help="Keep samples with this value, or in a range LOW..HIGH; <, >, <=, >=, != compare (repeatable).",
         ),
         click.option("--draw", type=click.IntRange(0), metavar="N", help="Of these, N at random."),
         click.option(

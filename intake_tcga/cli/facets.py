@@ -63,21 +63,19 @@ def conditions_of(texts: Sequence[str]) -> dict[str, Any]:
     """Turn ``field=value`` texts into conditions on samples: values, comparisons, and ranges ``field=low..high``."""
     conditions: dict[str, Any] = {}
     for text in texts:
-        match = re.fullmatch(r"(\w+)\s*(<=|>=|=|<|>)\s*(.*)", text, re.DOTALL)
+        match = re.fullmatch(r"(\w+)\s*(<=|>=|!=|==?|<|>)\s*(.*)", text, re.DOTALL)
         if match is None:
             raise click.UsageError(
                 f"--where {text!r} is not FIELD=VALUE, e.g. platform_id=GPL11154 or 'aligned_reads>=1e6'."
             )
         name, operator, value = match.groups()
-        low, dots, high = value.partition("..")
-        if operator == "=" and not dots:
+        if operator in ("=", "=="):
             alternatives = conditions.setdefault(name, [])
             if isinstance(alternatives, list):
                 alternatives.append(_number_or_text(value))
                 continue
         elif name not in conditions:
-            bounds = tuple(_number_or_text(bound) if bound else None for bound in (low, high))
-            conditions[name] = bounds if dots else (operator, _number_or_text(value))
+            conditions[name] = (operator, _number_or_text(value))
             continue
         raise click.UsageError(f"{name} has two conditions; give a range, {name}=LOW..HIGH.")
     return conditions

@@ -125,6 +125,9 @@ class Archs4Source(DatasetSource):
         data = Archs4File(given.pop("source"))
         return catalog_of({self._shown: Archs4Reader(data, metadata=self.metadata, **given)})
 
+    def _arguments(self) -> dict[str, Any]:
+        return {**super()._arguments(), "where": Narrowing.saved_where(self.narrowing.where)}
+
     @property
     def _shown(self) -> str:
         return redact(self.source)

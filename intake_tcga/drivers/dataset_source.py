@@ -67,12 +67,15 @@ class DatasetSource(DataSource):  # type: ignore[misc]
         """Nothing is held: each Dataset owns its file handle and closes it."""
         self._schema = None
 
-    def _yaml(self) -> dict[str, Any]:
-        arguments = {
+    def _arguments(self) -> dict[str, Any]:
+        """Return the arguments that make this source, as a catalog can have them."""
+        return {
             **self._captured_init_kwargs,
             **dict(zip(self.positional, self._captured_init_args, strict=False)),
         }
-        return entry_as_dict(self.name, self.driver, arguments, self.description, self.metadata)
+
+    def _yaml(self) -> dict[str, Any]:
+        return entry_as_dict(self.name, self.driver, self._arguments(), self.description, self.metadata)
 
     def yaml(self) -> str:
         """Return a catalog's YAML with one entry that reopens this source; credentials are left out."""

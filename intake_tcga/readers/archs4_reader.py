@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from intake_tcga.readers.archs4_data import Archs4File
-from intake_tcga.readers.data import shown_place
+from intake_tcga.readers.data import shown_place, without_templates
 from intake_tcga.readers.dataset_reader import DatasetReader
 
 if TYPE_CHECKING:
     import xarray as xr
+    from intake.readers.entry import ReaderDescription
 
 NARROWING = (
     "series",
@@ -66,6 +67,21 @@ class Archs4Reader(DatasetReader):
     def local_path(self) -> str:
         """Return the path of the whole verified file on this machine, downloading it if it is not there."""
         return str(self.data.collection.download(self.data.url))
+
+    def to_entry(self) -> ReaderDescription:
+        """Return the description that intake keeps in catalogs, with conditions as YAML can have them.
+
+        Raises
+        ------
+        OptionError
+            A condition is a pattern or a function.
+        """
+        from intake_tcga.archs4.narrowing import Narrowing
+
+        entry = super().to_entry()
+        if "where" in self.kwargs:
+            entry.kwargs["where"] = without_templates(Narrowing.saved_where(self.kwargs["where"]))
+        return entry
 
     def _open(self, chunks: Any) -> xr.Dataset:
         from intake_tcga.archs4.narrowing import Narrowing

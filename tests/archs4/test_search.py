@@ -10,10 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from intake_tcga.archs4 import conditions
 from intake_tcga.archs4.conditions import meets
 from intake_tcga.archs4.dataset import open_dataset
 from intake_tcga.archs4.samples import Samples
 from intake_tcga.archs4.search import DEFAULT_FIELDS, find
+from intake_tcga.archs4.selection import with_accessions
 from intake_tcga.errors import NameNotFoundError, OptionError
 from intake_tcga.hdf5.file import Hdf5File
 
@@ -91,6 +93,10 @@ def test_single_cells(path, samples):
         find(samples, single_cell=False, threshold=0.1).tolist() == np.flatnonzero(probability < 0.1).tolist()
     )
     assert len(find(samples)) == N
+    assert find(samples, single_cell=np.False_).tolist() == find(samples, single_cell=False).tolist()
+    for wrong in ("false", "no", 2, 0):
+        with pytest.raises(OptionError, match=r"single_cell=.* True .*False .*None"):
+            find(samples, single_cell=wrong)
     for threshold in (-1, 2, "half", True, float("nan")):
         with pytest.raises(OptionError, match="threshold"):
             find(samples, single_cell=True, threshold=threshold)
@@ -116,6 +122,13 @@ def test_a_series_has_its_members_of_several(path, samples):
     assert expected
     assert find(samples, conditions={"series_id": "GSE901"}).tolist() == expected
     assert find(samples, conditions={"series_id": "GSE90"}).tolist() == []
+    assert find(samples, conditions={"series_id": ["GSE901", "GSE90"]}).tolist() == expected
+
+
+def test_values_of_an_array(ds, samples):
+    for several in (ds["sample"][:3], ds["geo_accession"][:3], ds["sample"].values[:3]):
+        assert find(samples, conditions={"geo_accession": several}).tolist() == [0, 1, 2]
+    assert with_accessions(samples, ds["sample"][2:0:-1]).tolist() == [2, 1]
 
 
 def test_what_cannot_be_searched(samples):
@@ -125,6 +138,8 @@ def test_what_cannot_be_searched(samples):
         find(samples, conditions={"tissue": "liver"})
     with pytest.raises(OptionError, match="position 0"):
         find(samples, "*")
+    with pytest.raises(OptionError, match="where='a=b' is no mapping"):
+        find(samples, conditions="a=b")
     with pytest.raises(OptionError, match="match='some'"):
         find(samples, "x", match="some")
     with pytest.raises(OptionError, match="empty list of terms"):
@@ -167,6 +182,18 @@ DAYS = [datetime.date(*day) if day else None for day in DAYS]
         ("== 2015-12", lambda day: (day.year, day.month) == (2015, 12)),
         ("!= 2016", lambda day: day.year != 2016),
         (datetime.date(2017, 6, 8), lambda day: day == datetime.date(2017, 6, 8)),
+        (np.datetime64("2017-06-08"), lambda day: day == datetime.date(2017, 6, 8)),
+        ((2016, 2017), lambda day: day.year >= 2016),
+        ((">=", 2017), lambda day: day.year >= 2017),
+        ((np.int64(2016), "2016-02"), lambda day: day.year == 2016 and day.month <= 2),
+        ("2016..2016-02", lambda day: day.year == 2016 and day.month <= 2),
+        ("..2015", lambda day: day.year == 2015),
+        ("2016", lambda day: day.year == 2016),
+        (2016, lambda day: day.year == 2016),
+        ("2016-06-10", lambda day: day == datetime.date(2016, 6, 10)),
+        ("jan 31 2016".title(), lambda day: day == datetime.date(2016, 1, 31)),
+        (["2015", 2017], lambda day: day.year != 2016),
+        (["2015", "2016-02..2016-03"], lambda day: day.year == 2015 or (day.year == 2016 and day.month == 2)),
     ],
 )  # fmt: skip
 def test_dates(wanted, test, encoded):
@@ -184,6 +211,8 @@ def test_dates(wanted, test, encoded):
         ("< 0.5", lambda x: x < 0.5),
         ((0.2, 0.5), lambda x: 0.2 <= x <= 0.5),
         ((None, 0.2), lambda x: x <= 0.2),
+        ("0.2..0.5", lambda x: 0.2 <= x <= 0.5),
+        ("0.5..", lambda x: x >= 0.5),
         ((np.float32(0.5), None), lambda x: x >= 0.5),
         ("!=0.2", lambda x: not np.isnan(x) and x != 0.2),
         ([0.2, (">", 0.9)], lambda x: x == 0.2 or x > 0.9),
@@ -202,6 +231,66 @@ def test_numbers_kept_as_text():
     assert meets(column, [9606, "many"], "taxid_ch1").tolist() == [True, False, False, True]
     assert meets(pa.array([1, 2]), "2", "channel_count").tolist() == [False, True]
     assert meets(pa.array([1, 2]), "two", "channel_count").tolist() == [False, False]
+
+
+def test_numbers_are_no_years_where_numbers_are_kept():
+    column = pa.array(["2016", "9606", "2017", "Jan 01 2016"])
+    assert meets(column, (2016, 2017), "taxid_ch1").tolist() == [True, False, True, False]
+    assert meets(column, "> 2017", "taxid_ch1").tolist() == [False, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "wanted", [(2016, 2017), (">=", 1e6), "< 5", ("2016-01-01", None), "2016-01..2016-02"]
+)
+def test_what_cannot_be_compared_is_said(wanted):
+    with pytest.raises(OptionError, match=r"title=.* compares (number|date)s, and no value of title is a"):
+        meets(pa.array(["liver", "lung"]), wanted, "title")
+    assert meets(pa.array(["", ""]), wanted, "title").tolist() == [False, False]
+    assert meets(pa.array([], pa.string()), wanted, "title").tolist() == []
+
+
+def test_texts_that_are_or_are_not():
+    column = pa.array(["liver", "Lung", "2", ""])
+    for wanted in ("== LIVER", ("==", "liver")):
+        assert meets(column, wanted, "tissue").tolist() == [True, False, False, False]
+    for wanted in ("!=lung", ("!=", "Lung")):
+        assert meets(column, wanted, "tissue").tolist() == [True, False, True, True]
+    assert meets(pa.array(["a..b", "a"]), "a..b", "tissue").tolist() == [True, False]
+
+
+def test_many_values_are_looked_up_in_one_pass(monkeypatch):
+    texts = [f"GSM{number}" for number in range(500)] * 2
+    passes = []
+    each = conditions._each_distinct
+    monkeypatch.setattr(conditions, "_each_distinct", lambda *given: passes.append(1) or each(*given))
+    wanted = [f"gsm{number}" for number in range(0, 1000, 3)]
+    found = meets(pa.array(texts), wanted, "geo_accession")
+    assert found.tolist() == [text.lower() in set(wanted) for text in texts]
+    assert len(passes) == 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        (("2016", "2017"), "2016..2017"),
+        ((None, 0.2), "..0.2"),
+        (("<", 0.5), "< 0.5"),
+        (("!=", "liver"), "!= liver"),
+        ((datetime.date(2016, 1, 2), np.datetime64("2017-01-02")), "2016-01-02..2017-01-02"),
+        ([("<", 0.5), 3], ["< 0.5", 3]),
+        ({"b", "a"}, ["a", "b"]),
+        (np.int64(3), 3),
+        ("liver", "liver"),
+    ],
+)
+def test_conditions_as_text(wanted, text):
+    assert conditions.as_text(wanted, "x") == text
+
+
+@pytest.mark.parametrize("wanted", [re.compile("x"), len, [re.compile("x")], ("a", "b"), (1, 2, 3)])
+def test_conditions_without_a_text(wanted):
+    with pytest.raises(OptionError, match=r"2016\.\.2017"):
+        conditions.as_text(wanted, "x")
 
 
 def test_texts():

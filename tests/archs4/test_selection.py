@@ -109,6 +109,9 @@ def test_draws_among_single_cells_or_not(samples):
     assert (probability[drawn(samples, N - n, seed=1, single_cell=True, threshold=0.3)] >= 0.3).all()
     with pytest.raises(OptionError, match=f"n={n + 1}"):
         drawn(samples, n + 1, seed=1, single_cell=False, threshold=0.3)
+    for wrong in ("false", 1):
+        with pytest.raises(OptionError, match="single_cell="):
+            drawn(samples, 1, seed=1, single_cell=wrong)
 
 
 def test_files_that_do_not_know_single_cells_say_so(tmp_path):

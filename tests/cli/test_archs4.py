@@ -102,6 +102,24 @@ def test_what_options_mean(invoke, file, ds, words, meant):
     assert found == ds.archs4.search(**meant)["sample"].values.tolist()
 
 
+@pytest.mark.parametrize(
+    ("condition", "test"),
+    [
+        ("submission_date=2016..2017", lambda year, _: year in (2016, 2017)),
+        ("submission_date>=2016", lambda year, _: year >= 2016),
+        ("submission_date=2016", lambda year, _: year == 2016),
+        ("submission_date!=2016", lambda year, _: year != 2016),
+        ("source_name_ch1!=LIVER", lambda _, source: source.lower() != "liver"),
+    ],
+)
+def test_conditions_against_a_loop(invoke, file, ds, condition, test):
+    years = [int(text[-4:]) for text in ds["submission_date"].values]
+    kept = [test(year, source) for year, source in zip(years, ds["source_name_ch1"].values, strict=True)]
+    assert any(kept)
+    found = [row["sample"] for row in rows(invoke("archs4", "search", file, "-w", condition, "--json"))]
+    assert found == ds["sample"].values[kept].tolist()
+
+
 def test_values_of_one_field_are_alternatives(invoke, file, ds):
     first, second = ds["geo_accession"].values[:2].tolist()
     words = ["-w", f"geo_accession={first}", "-w", f"geo_accession={second}"]
@@ -311,7 +329,7 @@ def test_download(invoke, file):
         (["search", "FILE", "("], 2, "--literal"),
         (["search", "FILE", "-w", "nofield=3"], 1, "There are: "),
         (["search", "FILE", "-w", "nonsense"], 2, "FIELD=VALUE"),
-        (["search", "FILE", "-w", "title=1..2", "-w", "title=3"], 2, "LOW..HIGH"),
+        (["search", "FILE", "-w", "title>1", "-w", "title=3"], 2, "LOW..HIGH"),
         (["search", "FILE", "a", "-f", "nofield"], 1, "nofield"),
         (["search", "FILE", "-c", "nofield"], 1, "nofield"),
         (["search", "FILE", "--samples", "GSM999999999"], 1, "GSM999999999"),
