@@ -1,7 +1,9 @@
 """Rows that match, against the plainest reading of the rules."""
 
 import re
+from operator import eq, ge, gt, le, lt, ne
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +48,54 @@ def test_text_and_facets_narrow_together():
     assert not test({"site": "Lung", "n": 5, "kind": "a"})
     assert not test({"site": "Lung", "kind": "a"})
     assert not test({"site": "Breast", "n": 6, "kind": "a"})
+
+
+NUMBERS = st.integers(-20, 20) | st.sampled_from([0.5, 1e6])
+COMPARE = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne}
+
+
+@given(NUMBERS, st.sampled_from(sorted(COMPARE)), NUMBERS)
+def test_comparisons_in_every_form(value, sign, bound):
+    expected = COMPARE[sign](value, bound)
+    for wanted in ((sign, bound), f"{sign}{bound}", f" {sign}  {bound!r} ", (sign, np.float64(bound))):
+        assert row_matches({"n": value}, n=wanted) == expected
+        assert row_matches({"n": str(value)}, n=wanted) == expected
+        assert row_matches({"n": [value, None]}, n=wanted) == expected
+        assert not row_matches({"n": None}, n=wanted)
+        assert not row_matches({}, n=wanted)
+
+
+@given(NUMBERS, st.none() | NUMBERS, st.none() | NUMBERS)
+def test_ranges_in_every_form(value, low, high):
+    if low is None and high is None:
+        return
+    expected = (low is None or low <= value) and (high is None or value <= high)
+    written = "..".join("" if bound is None else str(bound) for bound in (low, high))
+    for wanted in ((low, high), written, [written, "no number"], [(low, high)]):
+        assert row_matches({"n": value}, n=wanted) == expected
+        assert not row_matches({"n": None}, n=wanted)
+
+
+def test_texts_that_are_no_comparison_stay_texts():
+    assert row_matches({"kind": "a..b"}, kind="A..B")
+    assert row_matches({"kind": "a"}, kind=("a", "b"))
+    assert row_matches({"kind": "a"}, kind="!= b")
+    assert not row_matches({"kind": "a"}, kind=("!=", "A"))
+    assert row_matches({"kind": "a"}, kind="== A")
+
+
+@pytest.mark.parametrize("wanted", ["< 5", ("<", 5), (1, 5), "1..5", ["> 5", "x"]])
+def test_numbers_are_not_compared_with_texts(wanted):
+    with pytest.raises(OptionError, match="kind.* compares numbers, and kind is 'tissue'"):
+        row_matches({"kind": "tissue"}, kind=wanted)
+
+
+@pytest.mark.parametrize(
+    "wanted", ["< x", ("<", "x"), ("<",), ("<", 1, 2), ("<", None), "<", (">", float("nan"))]
+)
+def test_a_comparison_with_nothing(wanted):
+    with pytest.raises(OptionError, match="n=.*such as"):
+        row_matches({"n": 5}, n=wanted)
 
 
 def test_what_is_wrong_is_told():

@@ -117,7 +117,8 @@ def search_cohorts(
         Tells whether a cohort's file is on disk; with it, ``cached`` is a facet too.
     **facets
         A field with what it must be: a value (texts in any case), a list of values (any of them), a compiled
-        regular expression (found anywhere in it), or a function of the field's value. Of a field that is itself a
+        regular expression (found anywhere in it), a comparison (``"> 50"``, ``(">", 50)``), a range (``(50, 100)``,
+        ``"50..100"``), or a function of the field's value. Of a field that is itself a
         list (``groups``, ``models``, …) one item must match; a function is given the whole list. What has no such
         field matches None alone.
 

@@ -184,7 +184,8 @@ class SlideCollection:
         **facets
             ``project="TCGA-LUAD"``, ``kind="diagnostic"`` or ``"tissue"``, ``sample_type="Primary Tumor"``,
             ``primary_site=``, ``disease_type=``, ``case=``, ``barcode=``, ``size=``, …: a value (texts in any case), a
-            list of values, a compiled regular expression, or a function of the field's value.
+            list of values, a compiled regular expression, a comparison (``"< 1e9"``, ``("<", 1e9)``), a range
+            (``(1e8, 1e9)``, ``"1e8..1e9"``), or a function of the field's value.
 
         Raises
         ------

@@ -69,14 +69,14 @@ def search_slides(
     **facets
         A field (``project``, ``kind``, ``sample_type``, ``primary_site``, ``disease_type``, ``case``, ``barcode``,
         ``size``, …) with what it must be: a value (texts in any case), a list of values (any of them), a compiled
-        regular expression (found anywhere in it), or a function of the field's value. None is matched by slides of
-        which the field is not known.
+        regular expression (found anywhere in it), a comparison (``"< 1e9"``, ``("<", 1e9)``), a range (``(1e8, 1e9)``,
+        ``"1e8..1e9"``), or a function of the field's value. None is matched by slides of which the field is not known.
 
     Raises
     ------
     OptionError
         A facet that no slide has, a kind that does not exist, a text that is neither text nor pattern, a function that
-        failed.
+        failed, numbers compared with a field of texts.
     """
     check_facets(facets, COLUMNS)
     _check_kind(facets.get("kind"))
@@ -89,7 +89,7 @@ def search_slides(
 def _check_kind(wanted: object) -> None:
     kinds = get_args(Kind)
     for one in wanted if isinstance(wanted, list | tuple | set) else [wanted]:
-        if isinstance(one, str) and one.casefold() not in kinds:
+        if isinstance(one, str) and one not in {"==", "!="} and one.strip("=! ").casefold() not in kinds:
             raise OptionError(f"There is no kind of slide {one!r}; use {' or '.join(map(repr, kinds))}.")
 
 

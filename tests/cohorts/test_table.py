@@ -1,4 +1,5 @@
 import re
+from contextlib import suppress
 
 import pandas as pd
 import pytest
@@ -179,7 +180,8 @@ def test_wrong_searches_say_what_is_right(text, facets, message):
     st.none() | st.integers() | st.text() | st.lists(st.text()),
 )
 def test_no_search_fails_unexpectedly(text, name, wanted):
-    assert set(found(text, is_cached=lambda cohort: False, **{name: wanted})) <= {"BRCA", "OV", "UCS"}
+    with suppress(OptionError):  # "<" with nothing behind it, "< 5" of a text
+        assert set(found(text, is_cached=lambda cohort: False, **{name: wanted})) <= {"BRCA", "OV", "UCS"}
 
 
 # -- unique --------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from intake_tcga.slides.access import list_slides, open_slides
 from intake_tcga.slides.collection import SlideCollection
 from intake_tcga.slides.names import find_slide
 from intake_tcga.slides.query import parse_hits
+from intake_tcga.slides.slide import Slide
 
 PROJECTS = ["TCGA-LUAD", "TCGA-BRCA", "TCGA-OV"]
 SITES = {"TCGA-LUAD": "Bronchus and lung", "TCGA-BRCA": "Breast", "TCGA-OV": "Ovary"}
@@ -445,3 +446,21 @@ def test_what_is_no_slide_and_no_manifest(wrong):
         SlideCollection(chosen=()).open(wrong)
     with pytest.raises(OptionError, match="is no manifest; give the path"):
         SlideCollection().from_manifest(wrong)
+
+
+@pytest.mark.parametrize("wanted", ["< 1e6", ("<", 1e6), (1, 999_999), "..999999", lambda size: size < 1e6])
+def test_sizes_are_compared_in_every_form(wanted):
+    slides = SlideCollection(
+        chosen=tuple(
+            Slide(
+                f"3b6a3f5e-8a4c-4c53-9a52-00000000000{n}", f"TCGA-EY-A1H{n}-01Z-00-DX1.B.svs", size, "0" * 32
+            )
+            for n, size in enumerate([500, 2_000_000, 999_999])
+        )
+    )
+    assert [slide.size for slide in slides.search(size=wanted)] == [500, 999_999]
+    assert len(slides.search(kind="!= tissue")) == 3
+    with pytest.raises(OptionError, match="case is 'TCGA-EY-A1H0'"):
+        slides.search(case=wanted if not callable(wanted) else "> 3")
+    with pytest.raises(OptionError, match="no kind"):
+        slides.search(kind="!= wood")
