@@ -14,6 +14,7 @@ import faulty_server as faults
 import fsspec
 import pytest
 from faulty_server import FaultyServer
+from s3_server import s3_server
 
 from intake_tcga.cache.filesystem import VerifiedCacheFileSystem
 from intake_tcga.cache.store import VerifiedFileCache
@@ -266,25 +267,11 @@ def test_it_is_an_entry_point():
 
 
 @pytest.fixture
-def s3(monkeypatch):
+def s3():
     """A real S3 server on this machine, with our file in it."""
-    import moto.server as server_module
-
-    for name, value in {
-        "ID": "AWS_ACCESS_KEY_ID",
-        "s3cr3t": "AWS_SECRET_ACCESS_KEY",
-        "us-east-1": "AWS_DEFAULT_REGION",
-    }.items():
-        monkeypatch.setenv(value, name)
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    endpoint = {"endpoint_url": f"http://{host}:{port}", "key": "ID", "secret": "s3cr3t"}
-    fs = fsspec.filesystem("s3", **endpoint)
-    fs.mkdir("bucket")
-    fs.pipe("bucket/folder/a.h5", BODY)
-    yield endpoint
-    server.stop()
+    with s3_server("bucket") as options:
+        fsspec.filesystem("s3", **options).pipe("bucket/folder/a.h5", BODY)
+        yield options
 
 
 def test_s3(s3, options, tmp_path):

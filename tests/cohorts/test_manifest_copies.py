@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from manifests import as_bytes, mirna_entry, mirna_manifest, rnaseq_entry, rnaseq_manifest
+from s3_server import s3_server
 
 from intake_tcga.cohorts import manifest_copies
 from intake_tcga.cohorts.bundles import BUNDLES
@@ -435,25 +436,14 @@ def test_a_memory_url(cache):
 
 @pytest.fixture(scope="module")
 def s3():
-    """A bucket on this machine, and the storage options that reach it."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield {
-        "key": "k",
-        "secret": "s",
-        "client_kwargs": {"endpoint_url": f"http://{host}:{port}"},
-    }
-    server.stop()
+    with s3_server("cohorts") as options:
+        yield options
 
 
 def test_a_bucket(s3, cache):
     import s3fs
 
     fs = s3fs.S3FileSystem(**s3, skip_instance_cache=True)
-    fs.mkdir("cohorts")
     fs.pipe("cohorts/v 1/manifest.json", as_bytes(mirna_manifest(mirna_entry("OV_x"))))
     url = "s3://cohorts/v 1/manifest.json"
     manifest = load_manifest(url, cache=cache, storage_options=s3)

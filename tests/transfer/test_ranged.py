@@ -15,6 +15,7 @@ import faulty_server as faults
 import fsspec
 import pytest
 from faulty_server import FaultyServer
+from s3_server import s3_server
 
 from intake_tcga.errors import (
     AccessDeniedError,
@@ -498,17 +499,8 @@ def test_a_member_of_an_archive_behind_http(tmp_path):
 
 @pytest.fixture(scope="module")
 def s3():
-    """A real S3 server on this machine."""
-    import moto.server as server_module
-
-    server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    options = {"endpoint_url": f"http://{host}:{port}", "key": "ID", "secret": "s3cr3t"}
-    options["client_kwargs"] = {"region_name": "eu-west-1"}
-    fsspec.filesystem("s3", **options).mkdir("bucket")
-    yield options
-    server.stop()
+    with s3_server("bucket") as options:
+        yield options
 
 
 def test_s3(s3):
