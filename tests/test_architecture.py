@@ -18,6 +18,7 @@ FLOOR = {
     "facts",
     "hdf5",
     "option_names",
+    "plain_values",
     "progress",
     "remote",
     "sampling",

@@ -253,6 +253,16 @@ class TestSource:
         with pytest.raises(OptionError, match="title.* cannot be saved"):
             source(where={"title": wanted}).yaml()
 
+    def test_numbers_and_arrays_of_numpy_are_saved(self, source, tmp_path):
+        names = source.to_dask()["sample"].values[:9]
+        chosen = source(samples=names, draw=np.int64(3), seed=np.int32(2), chunks={"sample": np.int64(2)})
+        again = reopened(chosen, tmp_path / "c.yaml")
+        assert again.to_dask().identical(chosen.to_dask())
+
+    def test_a_pattern_is_not_saved(self, source):
+        with pytest.raises(OptionError, match=r"search=.* cannot be saved.*; give its text, 'x'"):
+            source(search=re.compile("x")).yaml()
+
     def test_a_relative_path_is_saved_whole(self, path, tmp_path, monkeypatch):
         monkeypatch.chdir(path.parent)
         text = intake.open_tcga_archs4_file(path.name).yaml()

@@ -1,6 +1,7 @@
 """Intake V1 over slides: what users do with `cat.slides` and the sample, against a server that behaves as the GDC."""
 
 import pickle
+import re
 import warnings
 
 import intake
@@ -9,6 +10,7 @@ import pytest
 import xarray as xr
 import yaml
 from gdc_server import TOKEN, GdcServer, gdc_slide
+from intake.readers.entry import Catalog as CatalogV2
 
 from intake_tcga.cohorts.sample import catalogs_folder
 from intake_tcga.drivers import SlideCatalog, SlideSource
@@ -363,3 +365,26 @@ class TestSource:
             sent = cat[next(iter(cat))](mpp=15.0)
             total = client.submit(lambda s: int(s.to_dask()["image"].sum()), sent).result()
         assert total == int(sent.read()["image"].sum())
+
+
+def test_numbers_of_numpy_are_saved(sample, tmp_path):
+    chosen = sample(mpp=np.float64(15), box_um=np.array([0, 0, 300, 300]), chunks={"y": np.int64(10)})
+    assert "numpy" not in chosen.yaml()
+    again = reopened(chosen, tmp_path / "c.yaml")
+    assert again.read().identical(chosen.read())
+    assert again.to_dask().chunks == chosen.to_dask().chunks
+    catalog = chosen.to_v2()
+    catalog.to_yaml_file(str(tmp_path / "v2.yaml"))
+    assert "numpy" not in (tmp_path / "v2.yaml").read_text()
+    (name,) = catalog
+    kept = CatalogV2.from_yaml_file(str(tmp_path / "v2.yaml"))[name]
+    assert kept.read().identical(chosen.read())
+
+
+@pytest.mark.parametrize("wrong", [re.compile("x"), len, object()])
+def test_what_a_catalog_cannot_have(sample, wrong):
+    source = sample(mpp=15.0, chunks={"y": wrong})
+    with pytest.raises(OptionError, match=r"chunks\['y'\]=.* cannot be saved.*; give "):
+        source.yaml()
+    with pytest.raises(OptionError, match=r"cannot be saved.*; give "):
+        source.to_v2()

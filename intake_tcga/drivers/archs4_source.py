@@ -12,6 +12,7 @@ from intake_tcga.archs4.collection import Archs4Collection
 from intake_tcga.archs4.narrowing import Narrowing
 from intake_tcga.drivers.dataset_source import DatasetSource, schema_of
 from intake_tcga.drivers.options import tidy
+from intake_tcga.plain_values import without_numpy
 from intake_tcga.remote import redact
 
 if TYPE_CHECKING:
@@ -79,7 +80,16 @@ class Archs4Source(DatasetSource):
     ) -> None:
         self._collection = Archs4Collection(storage_options or {}, offline, cache_storage, verify, progress)
         self.narrowing = Narrowing(
-            series, samples, search, fields, regex, match, single_cell, where or {}, draw, seed
+            without_numpy(series),
+            without_numpy(samples),
+            without_numpy(search),
+            without_numpy(fields),
+            regex,
+            match,
+            single_cell,
+            where or {},
+            draw,
+            seed,
         )
         super().__init__(storage_options=dict(storage_options or {}), metadata=metadata)
         self.name = self.source = tidy(source)

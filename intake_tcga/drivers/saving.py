@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from intake_tcga.plain_values import check_savable, without_numpy
 from intake_tcga.remote import redact, without_credentials
 
 _PLACES = ("urlpath", "source", "slide", "manifest", "endpoint")
@@ -25,15 +26,24 @@ def entry_as_dict(
     description: str | None,
     metadata: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return a catalog with one entry, which remakes what these arguments made; without credentials."""
+    """Return a catalog with one entry, which remakes what these arguments made; without credentials.
+
+    Raises
+    ------
+    OptionError
+        An argument is nothing that YAML has, such as a compiled pattern.
+    """
     kept = {key: value for key, value in (metadata or {}).items() if key not in _INTAKES_OWN_METADATA}
+    saved = saved_arguments(arguments)
+    for option, value in saved.items():
+        check_savable(value, option)
     return {
         "sources": {
             redact(name) if "://" in name else name: {
                 "driver": driver,
                 "description": description or "",
-                "metadata": _plain(kept),
-                "args": saved_arguments(arguments),
+                "metadata": _plain(without_numpy(kept)),
+                "args": saved,
             }
         }
     }
@@ -41,11 +51,8 @@ def entry_as_dict(
 
 def saved_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return those arguments that were given, as a catalog may have them: plain, and without credentials."""
-    return {
-        name: _saved(name, value)
-        for name, value in arguments.items()
-        if value not in (None, {}) and name != "metadata"
-    }
+    given = {name: without_numpy(value) for name, value in arguments.items() if name != "metadata"}
+    return {name: _saved(name, value) for name, value in given.items() if value is not None and value != {}}
 
 
 def _saved(name: str, value: Any) -> Any:
@@ -65,9 +72,11 @@ def _absolute(place: str) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Turn tuples, paths and mappings into what any YAML reader takes."""
+    """Turn tuples, sets, paths and mappings into what any YAML reader takes."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(map(_plain, value), key=str)
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value

@@ -11,6 +11,7 @@ from intake.readers.readers import BaseReader
 
 from intake_tcga.errors import OptionError
 from intake_tcga.option_names import check_option_names
+from intake_tcga.plain_values import check_savable, without_numpy
 from intake_tcga.readers.data import without_templates
 
 
@@ -43,7 +44,7 @@ class CheckedReader(BaseReader):  # type: ignore[misc]
             data = self.data_type(data, **changes)
         else:
             data = self.data_type(**changes)
-        chosen = {name: value for name, value in kwargs.items() if value is not None}
+        chosen = {name: without_numpy(value) for name, value in kwargs.items() if value is not None}
         super().__init__(data=data, metadata=metadata, output_instance=output_instance, **chosen)
 
     def __call__(self, **changes: Any) -> Any:
@@ -51,8 +52,17 @@ class CheckedReader(BaseReader):  # type: ignore[misc]
         return type(self)(**{**self.kwargs, **changes}, metadata=self.metadata)
 
     def to_entry(self) -> ReaderDescription:
-        """Return the description that intake keeps in catalogs."""
-        chosen = {name: without_templates(value) for name, value in self.kwargs.items() if name != "data"}
+        """Return the description that intake keeps in catalogs.
+
+        Raises
+        ------
+        OptionError
+            An option is nothing that a catalog has, such as a compiled pattern.
+        """
+        given = {name: value for name, value in self.kwargs.items() if name != "data"}
+        for name, value in given.items():
+            check_savable(value, name)
+        chosen = {name: without_templates(value) for name, value in given.items()}
         entry = _ReaderEntry(
             reader=self.qname(),
             kwargs={**self.data._entry_arguments(), **chosen},

@@ -9,6 +9,7 @@ from intake.readers.entry import DataDescription
 from intake.readers.user_parameters import set_values
 
 from intake_tcga.option_names import check_option_names
+from intake_tcga.plain_values import without_numpy
 
 _PLACES = ("url", "endpoint", "manifest")
 """Arguments that may be URLs, with credentials in them."""
@@ -49,9 +50,8 @@ class Data(metaclass=_Foremost):
     def _take(self, metadata: dict[str, Any] | None, options: Mapping[str, Any], **given: Any) -> None:
         check_option_names(options, self.fields, type(self).__name__)
         self.metadata = metadata or {}
-        self._given = {
-            name: value for name, value in {**given, **options}.items() if value is not None and value != {}
-        }
+        plain = {name: without_numpy(value) for name, value in {**given, **options}.items()}
+        self._given = {name: value for name, value in plain.items() if value is not None and value != {}}
 
     @property
     def url(self) -> Any:
