@@ -15,7 +15,7 @@ def s3_server(*buckets):
     options = {
         "key": "an-id",
         "secret": "s3cr3t",
-        "client_kwargs": {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"},
+        "client_kwargs": {"endpoint_url": f"http://{host}:{port}", "region_name": "eu-west-1"},
     }
     fs = s3fs.S3FileSystem(**options, skip_instance_cache=True)
     for bucket in buckets:
