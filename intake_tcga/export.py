@@ -17,7 +17,7 @@ from intake_tcga.arrays.matrices import Matrix, find_matrix
 from intake_tcga.arrays.sample_blocks import lazy_rows
 from intake_tcga.columns import columns_along, names_along, plain_attributes, plain_column, scalars_of
 from intake_tcga.errors import MissingDependencyError, OptionError
-from intake_tcga.streaming import blocks_of, replaced
+from intake_tcga.streaming import blocks_of, check_target, replaced
 from intake_tcga.table_files import write_table
 
 if TYPE_CHECKING:
@@ -119,7 +119,8 @@ def write_h5ad(
     Raises
     ------
     OptionError
-        When there is no such variable or several, or a layer has other dimensions.
+        When there is no such variable or several, a layer has other dimensions, or ``path`` is in no folder that
+        exists, is a URL, or is the very file that the data are read from.
 
     Examples
     --------
@@ -129,6 +130,7 @@ def write_h5ad(
     """
     import h5py
 
+    check_target(ds, path)
     matrix = find_matrix(ds, variable)
     names = _matrices(matrix, layers)
 
@@ -198,6 +200,7 @@ def write_zarr(
         raise MissingDependencyError("Zarr stores need zarr; install it with: pip install zarr") from error
     if by not in {"feature", "sample"}:
         raise OptionError(f"by={by!r} is not one of feature, sample.")
+    check_target(ds, path)
     if Path(path).exists():
         raise OptionError(f"{path} exists; remove it, or choose another path.")
     matrix = find_matrix(ds, variable)

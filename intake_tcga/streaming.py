@@ -15,6 +15,8 @@ import numpy.typing as npt
 import xarray as xr
 
 from intake_tcga.arrays.sample_blocks import lazy_rows
+from intake_tcga.errors import OptionError
+from intake_tcga.remote import redact
 
 _BLOCK = 64 * 2**20  # bytes of a matrix in memory at once, where what was given has no blocks of its own
 
@@ -68,6 +70,26 @@ class _Spool:
 
     def __setitem__(self, part: Any, values: npt.NDArray[Any]) -> None:
         np.load(self.path, mmap_mode="r+")[part] = values
+
+
+def check_target(ds: xr.Dataset | xr.DataArray, path: str | os.PathLike[str]) -> None:
+    """Refuse a place where nothing can be written, and the file that the data are read from.
+
+    Raises
+    ------
+    OptionError
+        It is one of these.
+    """
+    if "://" in os.fspath(path):
+        raise OptionError(
+            f"{redact(os.fspath(path))} is a URL; write a file on this machine, and copy it there."
+        )
+    target = Path(path)
+    if not target.parent.is_dir():
+        raise OptionError(f"{target} cannot be written: there is no folder {target.parent}; make it first.")
+    source = ds.encoding.get("source") or ds.attrs.get("intake_tcga:source")
+    if isinstance(source, str) and target.exists() and Path(source).exists() and target.samefile(source):
+        raise OptionError(f"{target} is the file that these data are read from; choose another path.")
 
 
 def replaced(path: str | os.PathLike[str], write: Callable[[Path], None]) -> Path:

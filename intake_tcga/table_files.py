@@ -15,7 +15,7 @@ import xarray as xr
 from intake_tcga.arrays.matrices import find_matrix
 from intake_tcga.columns import columns_along, names_along
 from intake_tcga.errors import MissingDependencyError, OptionError
-from intake_tcga.streaming import blocks_of, replaced
+from intake_tcga.streaming import blocks_of, check_target, replaced
 
 
 def write_table(
@@ -53,8 +53,8 @@ def write_table(
     Raises
     ------
     OptionError
-        When the ending is none of these, there is no such variable or several, a coordinate is not along the
-        lines, or two columns would have the same name.
+        When the ending is none of these, the path is a URL or in no folder that exists, there is no such variable
+        or several, a coordinate is not along the lines, or two columns would have the same name.
     MissingDependencyError
         When pyarrow is not installed and the path ends in ``.parquet``.
 
@@ -74,6 +74,7 @@ def write_table(
         )
     if rows not in {"sample", "feature"}:
         raise OptionError(f"rows={rows!r} is not one of sample, feature.")
+    check_target(ds, path)
     matrix = find_matrix(ds, variable)
     line, across = (matrix.sample, matrix.feature) if rows == "sample" else (matrix.feature, matrix.sample)
     known = [

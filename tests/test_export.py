@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from archs4_files import write_archs4
 
+from intake_tcga.archs4.access import open_archs4
 from intake_tcga.cohorts.access import open_sample
 from intake_tcga.errors import MissingDependencyError, OptionError
 from intake_tcga.export import to_anndata, write_h5ad, write_zarr
@@ -289,3 +291,21 @@ def test_wrong_tables_are_told_with_the_next_step(ds, tmp_path):
     with pytest.raises(OptionError, match="rows='gene'"):
         write_table(ds, tmp_path / "x.tsv", variable="cpm", rows="gene")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("write", [write_h5ad, write_table, write_zarr])
+def test_places_where_nothing_can_be_written(ds, tmp_path, write):
+    with pytest.raises(OptionError, match="there is no folder .*missing"):
+        write(ds, tmp_path / "missing" / "x.csv")
+    with pytest.raises(OptionError, match="https://host/x.csv is a URL"):
+        write(ds, "https://me:secret@host/x.csv")
+
+
+@pytest.mark.parametrize("spelt", [str, lambda path: path.parent / "." / "link.h5"])
+def test_the_file_that_is_read_is_not_replaced(tmp_path, spelt):
+    path = write_archs4(tmp_path / "file.h5", n_samples=5, n_features=6)
+    (tmp_path / "link.h5").symlink_to(path)
+    before = path.read_bytes()
+    with open_archs4(path) as ds, pytest.raises(OptionError, match="data are read from"):
+        write_h5ad(ds.archs4.draw(2), spelt(path))
+    assert path.read_bytes() == before

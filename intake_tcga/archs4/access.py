@@ -27,13 +27,18 @@ from intake_tcga.errors import (
     AccessDeniedError,
     MissingFileError,
     OfflineError,
+    OptionError,
     RemoteNotFoundError,
+    TransferError,
 )
 from intake_tcga.hdf5.file import Hdf5File
 from intake_tcga.progress import Progress
-from intake_tcga.remote import RemoteFile, redact
+from intake_tcga.remote import RemoteFile, name_problem, redact
+from intake_tcga.tables import human_size
 from intake_tcga.transfer import is_local
+from intake_tcga.transfer.pieces import MOST_AT_ONCE
 from intake_tcga.transfer.ranged import RangedFile
+from intake_tcga.transfer.reply import NoRangesError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +48,11 @@ _logger = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _GONE = (RemoteNotFoundError, AccessDeniedError)
 """What a store answers for a file that it no longer has: S3 says "denied" to whoever may not list its files."""
+
+_ELSEWHERE = ("archs4", "elsewhere")
+"""The collection of files that no release is."""
+
+_SOURCE = "intake_tcga:source"
 
 
 def open_archs4(
@@ -62,7 +72,8 @@ def open_archs4(
     source
         A release (``"human_gene_v2.5"``, see :func:`list_archs4`): its copy in the cache if it was downloaded, else
         read from where it is published, range by range. Or a path (whatever ends in ``.h5`` is one): the file is used
-        as it is, and not copied. Or any URL that fsspec opens: read range by range.
+        as it is, and not copied. Or any URL that fsspec opens: read range by range, or from
+        its copy in the cache, as long as the server has the same bytes; offline, from the copy made last.
     chunks
         None for an array that is read when it is used; ``{}`` for dask arrays, all features of about 128 MiB of samples
         each; or sizes, as in :func:`xarray.open_dataset`.
@@ -231,6 +242,7 @@ class _Asking:
             storage_options=self.storage_options,
             offline=self.cache.offline,
             budget=self.cache.budget,
+            concurrency=MOST_AT_ONCE,  # a file's structure and columns are many small ranges
         )
         _ = file.identity
         return file
@@ -245,8 +257,8 @@ class _Asking:
         root = self.cache.root
         there = next((folder for folder in (root, *root.parents) if folder.is_dir()), root.parents[-1])
         bytes_ = file.size or about
-        size = f"{bytes_ / 1e9:,.1f} GB" if bytes_ else "of unknown size"
-        free = f"{shutil.disk_usage(there).free / 1e9:,.1f} GB"
+        size = human_size(bytes_) if bytes_ else "of unknown size"
+        free = human_size(shutil.disk_usage(there).free)
         sentence = (
             f"Downloading {file.name} ({size}) from {file.shown_url} into {root}, where {free} are free."
         )
@@ -265,6 +277,11 @@ def _located(
 ) -> _Place:
     """Find out what a user means, and where it is."""
     asking = _Asking(cache, storage_options)
+    if not isinstance(source, str | os.PathLike):
+        raise OptionError(
+            f"{source!r} is no file; give a release such as 'human_gene_v2.5', a path, or a URL; several files are "
+            "opened one by one."
+        )
     if not isinstance(source, str):
         return _local(Path(source))
     releases = known_releases(cache)
@@ -293,7 +310,7 @@ def _local(path: Path) -> _Place:
             f"{path} does not exist; check the path, or give a release by its name, as list_archs4 shows it (without "
             "'.h5')."
         )
-    return _Place(path, {"intake_tcga:source": str(path)})
+    return _Place(path, {_SOURCE: str(path)})
 
 
 def _released(release: Release, asking: _Asking, *, download: bool, force: bool) -> _Place:
@@ -331,12 +348,54 @@ def _latest(release: Release, asking: _Asking, *, download: bool, force: bool) -
 
 
 def _elsewhere(url: str, asking: _Asking, *, download: bool, force: bool) -> _Place:
-    file = asking.ranged(url)
+    """Find a file that no release is: its copy in the cache if it is still the same, else where it is."""
+    if asking.cache.offline and not is_local(url):
+        return _kept(url, asking.cache)
+    try:
+        file = asking.ranged(url)
+    except NoRangesError as error:
+        return _Place(_whole(url, asking, error, download=download, force=force), {_SOURCE: redact(url)})
+    remote = _remote(url, file.identity.key, file.identity.size)
+    cached = asking.cache.find(remote)
+    if cached is not None and not (download and force):
+        return _Place(cached, _seen(file))
+    return _Place(asking.downloaded(remote, None, force=force) if download else file, _seen(file))
+
+
+def _kept(url: str, cache: VerifiedFileCache) -> _Place:
+    """Find the copy of a URL's file that was downloaded last, where nobody can be asked for newer bytes."""
+    copies = [
+        cached
+        for cached in cache.info()
+        if cached.collection == _ELSEWHERE
+        and cached.verified_at is not None
+        # Shown URLs have no query, which may tell files apart; the cache knows the whole URL.
+        and cache.find(_remote(url, cached.version, cached.size)) == cached.path
+    ]
+    if not copies:
+        raise OfflineError(
+            f"{redact(url)} is not in {cache.root}, and cannot be read in offline mode; download it once with network "
+            "(offline=False, INTAKE_TCGA_OFFLINE unset), or give the path of a copy."
+        )
+    newest = max(copies, key=lambda cached: cached.path.stat().st_mtime_ns)
+    attrs = {_SOURCE: redact(url), "intake_tcga:size": newest.size, "intake_tcga:pinned": newest.version}
+    return _Place(newest.path, attrs)
+
+
+def _whole(url: str, asking: _Asking, error: NoRangesError, *, download: bool, force: bool) -> Path:
+    """Return the copy of a file whose server knows no ranges, and tells too little to know whether it changed."""
+    remote = _remote(url, "unversioned", None)
+    cached = asking.cache.find(remote)
+    if cached is not None and not (download and force):
+        return cached
     if not download:
-        return _Place(file, _seen(file))
-    name = redact(url).rpartition("/")[2] or "archs4.h5"
-    remote = RemoteFile(url, name, ("archs4", "elsewhere"), file.identity.key, file.identity.size)
-    return _Place(asking.downloaded(remote, None, force=force), _seen(file))
+        raise TransferError(f"{error} That is open_archs4(url, download=True).") from error
+    return asking.downloaded(remote, None, force=force)
+
+
+def _remote(url: str, version: str, size: int | None) -> RemoteFile:
+    name = redact(url).rpartition("/")[2]
+    return RemoteFile(url, "archs4.h5" if name_problem(name) else name, _ELSEWHERE, version, size)
 
 
 def _at_either(release: Release, reach: Callable[[Release], _T]) -> _T:
@@ -379,7 +438,7 @@ def _attrs(release: Release) -> dict[str, Any]:
     """Return what is known of a release's file."""
     known = {
         "intake_tcga:release": release.name,
-        "intake_tcga:source": redact(release.url),
+        _SOURCE: redact(release.url),
         "intake_tcga:digest": str(release.digest) if release.digest else None,
         "ensembl_release": release.ensembl,
         "licence": LICENCE,
@@ -391,7 +450,7 @@ def _attrs(release: Release) -> dict[str, Any]:
 def _seen(file: RangedFile) -> dict[str, Any]:
     """Return which bytes a server has: enough to tell them from others later."""
     identity = file.identity
-    attrs: dict[str, Any] = {"intake_tcga:source": file.shown_url, "intake_tcga:size": identity.size}
+    attrs: dict[str, Any] = {_SOURCE: file.shown_url, "intake_tcga:size": identity.size}
     return attrs | ({"intake_tcga:etag": identity.validator} if identity.validator else {})
 
 

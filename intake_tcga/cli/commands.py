@@ -56,7 +56,7 @@ class Commands(click.Group):
             ) from error
         except KeyboardInterrupt as error:
             raise click.ClickException(
-                "Interrupted; the same command goes on with what was downloaded."
+                "Interrupted; no output is half-written, and the cache keeps what it has."
             ) from error
 
     def _show_warning(self, message: Warning | str, *_: object, **__: object) -> None:

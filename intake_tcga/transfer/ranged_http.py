@@ -7,11 +7,10 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from intake_tcga.errors import TransferError
 from intake_tcga.transfer.budget import Budget
 from intake_tcga.transfer.byte_ranges import Range
 from intake_tcga.transfer.pieces import Crew, Piece, Pin, Tally
-from intake_tcga.transfer.reply import TransientError
+from intake_tcga.transfer.reply import NoRangesError, TransientError
 from intake_tcga.transfer.request import Head, failure, get, must_be_outside, paced
 from intake_tcga.transfer.source import Source
 
@@ -70,7 +69,7 @@ class HttpRanges:
             return self._beyond(piece, head, pin)
         head.check(pin.shown_url)
         if head.encoded and head.headers["Content-Encoding"].strip().lower() != "identity":
-            raise TransferError(
+            raise NoRangesError(
                 f"{pin.shown_url} cannot be read in part: its server packs the answers "
                 f"({head.headers['Content-Encoding']}) although it is asked not to; download the file."
             )
@@ -125,7 +124,7 @@ class HttpRanges:
             raise pin.beyond(piece.offset, piece.length)
         if length is None or length > SMALL:
             size = "an unknown number of" if length is None else f"all {length:,}"
-            raise TransferError(
+            raise NoRangesError(
                 f"{pin.shown_url} cannot be read in part: its server answers a request for a range with {size} bytes; "
                 "download the file."
             )

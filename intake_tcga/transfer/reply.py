@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from intake_tcga.digest import Digest
+from intake_tcga.errors import TransferError
 from intake_tcga.transfer.parts import Validator
 
 
@@ -23,6 +24,10 @@ class ChangedError(TransientError):
 
 class MismatchError(Exception):
     """A server offers or sent bytes that are not the expected ones."""
+
+
+class NoRangesError(TransferError):
+    """A server gives a file only as a whole, which whoever reads by ranges does not wait for."""
 
 
 class Sink(Protocol):

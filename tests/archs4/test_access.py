@@ -19,9 +19,11 @@ from intake_tcga.errors import (
     MissingFileError,
     NameNotFoundError,
     OfflineError,
+    OptionError,
     RemoteNotFoundError,
     TransferError,
 )
+from intake_tcga.tables import human_size
 
 
 @pytest.fixture
@@ -102,6 +104,12 @@ class TestLocal:
         with pytest.raises(NameNotFoundError, match="did you mean 'human_gene_v2.5'"):
             open_archs4("human_genes_v2.5")
 
+    @pytest.mark.parametrize("wrong", [5, None, ["a.h5"]])
+    def test_what_is_no_file(self, wrong):
+        for function in (open_archs4, download_archs4):
+            with pytest.raises(OptionError, match="is no file; give a release"):
+                function(wrong)
+
     def test_a_file_of_another_kind(self, sample_file):
         with pytest.raises(FileFormatError, match="not an ARCHS4 file"):
             open_archs4(sample_file)
@@ -178,7 +186,7 @@ class TestDownload:
             found = download_archs4("human_gene_v2.5", cache=cache)
         assert found == cache.root / "archs4" / "2.5" / "human_gene_v2.5.h5"
         assert found.read_bytes() == path.read_bytes()
-        assert "Downloading human_gene_v2.5.h5 (0.0 GB)" in caplog.text
+        assert f"Downloading human_gene_v2.5.h5 ({human_size(path.stat().st_size)})" in caplog.text
         assert "are free" in caplog.text
         before = len(server.requests)
         assert download_archs4("human_gene_v2.5", cache=cache) == found
@@ -206,6 +214,49 @@ class TestDownload:
         found = download_archs4(server.url("first.h5"), cache=cache)
         assert found.name == "first.h5"
         assert found.read_bytes() == path.read_bytes()
+
+    def test_a_url_offline_is_its_last_copy(self, server, path, cache, tmp_path):
+        url = server.url("first.h5")
+        download_archs4(url, cache=cache)
+        newer = write_archs4(tmp_path / "newer.h5", n_samples=31, n_features=40)
+        server.bodies["first.h5"] = newer.read_bytes()
+        found = download_archs4(url, cache=cache)
+        before = len(server.requests)
+        assert download_archs4(url, cache=cache.but(offline=True)) == found
+        for download in (False, True):
+            with open_archs4(url, cache=cache, offline=True, download=download) as ds:
+                assert ds.sizes["sample"] == 31
+                assert ds.attrs["intake_tcga:source"] == url
+        assert len(server.requests) == before
+        with pytest.raises(OfflineError, match="second.h5"):
+            open_archs4(server.url("second.h5"), cache=cache, offline=True)
+        with pytest.raises(OfflineError, match="offline"):  # another query may be another file
+            open_archs4(url + "?of=others", cache=cache, offline=True)
+
+    def test_a_url_is_read_from_its_copy_while_that_is_the_same(self, server, path, cache, tmp_path):
+        url = server.url("first.h5")
+        download_archs4(url, cache=cache)
+        before = len(server.requests)
+        with open_archs4(url, cache=cache) as ds:
+            same(ds, path)
+        assert len(server.requests) == before + 1
+        newer = write_archs4(tmp_path / "newer.h5", n_samples=31, n_features=40)
+        server.bodies["first.h5"] = newer.read_bytes()
+        with open_archs4(url, cache=cache) as ds:
+            assert ds.sizes["sample"] == 31
+
+    def test_from_a_server_without_ranges(self, cache, tmp_path):
+        path = write_archs4(tmp_path / "large.h5", n_samples=3000, n_features=600)
+        assert path.stat().st_size > 2**20
+        with FaultyServer({"large.h5": path.read_bytes()}, ranges=False) as server:
+            url = server.url("large.h5")
+            with pytest.raises(TransferError, match=r"cannot be read in part.*download=True"):
+                open_archs4(url, cache=cache)
+            assert download_archs4(url, cache=cache).read_bytes() == path.read_bytes()
+            with open_archs4(url, cache=cache, download=True) as ds:
+                same(ds, path)
+            with open_archs4(url, cache=cache, offline=True) as ds:
+                same(ds, path)
 
     def test_forced(self, server, published, cache):
         found = download_archs4("human_gene_v2.5", cache=cache)
