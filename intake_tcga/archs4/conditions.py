@@ -6,14 +6,13 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import lru_cache
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from intake_tcga.archs4.dates import NO_DAY, Period, compared_with_period, days_of, period_of
 from intake_tcga.archs4.text_match import contains, term_of
 from intake_tcga.errors import OptionError
 
@@ -31,9 +30,6 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "!=": operator.ne,
 }
 _WRITTEN = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*(.*?)\s*", re.DOTALL)
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_GEO_DATE = re.compile(rf"\b({'|'.join(_MONTHS)}) (\d{{1,2}}) (\d{{4}})\b")
-_ISO_DATE = re.compile(r"(\d{4})(?:-(\d{1,2})(?:-(\d{1,2}))?)?(?:[T ].*)?")
 _FORMS = (
     "give a value, a list of values, a compiled pattern, a comparison such as ('>=', 1e6) or '>= 1e6', a range such as "
     "('2016-01-01', None) or '2016..2017', or a function"
@@ -140,7 +136,7 @@ def as_text(wanted: Any, field: str) -> Any:
     if isinstance(wanted, tuple):
         _check_form(wanted, field)
         bounds = ["" if bound is None else _bound_as_text(bound) for bound in wanted]
-        text = (" " if wanted[0] in _COMPARE else "..").join(bounds)
+        text = (" " if bounds[0] in _COMPARE else "..").join(bounds)
         if _written(text) is None:
             raise OptionError(f"{field}={wanted!r} is no condition; {_FORMS}.")
         return text
@@ -164,7 +160,7 @@ def _written(text: str) -> tuple[Any, ...] | None:
         return comparison.groups()
     low, dots, high = (part.strip() for part in text.partition(".."))
     bounds = [bound for bound in (low, high) if bound]
-    if dots and bounds and all(not math.isnan(_number(bound)) or _period(bound) for bound in bounds):
+    if dots and bounds and all(not math.isnan(_number(bound)) or period_of(bound) for bound in bounds):
         return (low or None, high or None)
     return None
 
@@ -190,11 +186,11 @@ def _any_of(column: pa.Array, wanted: list[Any]) -> Mask:
     found = _each_distinct(
         column, lambda text: text.casefold() in texts or (bool(numbers) and _number(text) in numbers)
     )
-    periods = {period for one in wanted if (period := _period(one, within_text=False))}
+    periods = {period for one in wanted if (period := period_of(one, within_text=False))}
     if periods and _tells_days(column):
-        days = _days(column)
+        days = days_of(column)
         for period in periods:
-            found |= _compared_with_period(days, "==", period)
+            found |= compared_with_period(days, "==", period)
     return found
 
 
@@ -218,17 +214,17 @@ def _compared(column: pa.Array, wanted: tuple[Any, ...], field: str) -> Mask:
         if not are_numbers:
             raise OptionError(f"{field}={wanted!r} compares numbers with something else; give numbers.")
         return _numbers_within(_numbers(column), sign, wanted, numbers)
-    periods = [period for bound in bounds if (period := _period(bound))]
+    periods = [period for bound in bounds if (period := period_of(bound))]
     are_dates = len(periods) == len(bounds)
     if are_dates and _tells_days(column):
-        return _days_within(_days(column), sign, wanted, periods)
+        return _days_within(days_of(column), sign, wanted, periods)
     if are_numbers and not np.isnan(values := _numbers(column)).all():
         return _numbers_within(values, sign, wanted, numbers)
     if sign in ("==", "!=") and isinstance(second, str):
         same = _any_of(column, [second])
         return same if sign == "==" else ~same
     if not are_numbers and not are_dates:
-        wrong = next(bound for bound in bounds if math.isnan(_number(bound)) and not _period(bound))
+        wrong = next(bound for bound in bounds if math.isnan(_number(bound)) and not period_of(bound))
         raise OptionError(
             f"{field} cannot be compared with {wrong!r}; give a number, or a date such as '2016-01-31', '2016' or "
             "'Jan 31 2016'."
@@ -288,105 +284,24 @@ def _number(value: Any) -> float:
 
 # ── dates ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_NO_DAY = -1
-
-
-@dataclass(frozen=True, slots=True)
-class _Period:
-    """A day, a month or a year."""
-
-    first: int
-    """Its first day, counted as :meth:`datetime.date.toordinal` does."""
-
-    last: int
-    """Its last day."""
-
 
 def _tells_days(column: pa.Array) -> bool:
     """Tell whether a column is one of dates: a few years among numbers do not make it one."""
-    days = np.count_nonzero(_days(column) != _NO_DAY)
+    days = np.count_nonzero(days_of(column) != NO_DAY)
     return bool(days) and bool(days >= np.count_nonzero(~np.isnan(_numbers(column))))
 
 
 def _days_within(
-    days: npt.NDArray[np.int64], sign: str | None, wanted: tuple[Any, ...], periods: list[_Period]
+    days: npt.NDArray[np.int64], sign: str | None, wanted: tuple[Any, ...], periods: list[Period]
 ) -> Mask:
     if sign:
-        return _compared_with_period(days, sign, periods[0])
-    inside = days != _NO_DAY
+        return compared_with_period(days, sign, periods[0])
+    inside = days != NO_DAY
     if wanted[0] is not None:
         inside &= days >= periods[0].first
     if wanted[1] is not None:
         inside &= days <= periods[-1].last
     return np.asarray(inside)
-
-
-def _compared_with_period(days: npt.NDArray[np.int64], sign: str, period: _Period) -> Mask:
-    within = (days >= period.first) & (days <= period.last)
-    found = {
-        "<": days < period.first,
-        "<=": days <= period.last,
-        ">": days > period.last,
-        ">=": days >= period.first,
-        "==": within,
-        "!=": ~within,
-    }[sign]
-    return np.asarray(found & (days != _NO_DAY))
-
-
-def _period(value: Any, *, within_text: bool = True) -> _Period | None:
-    """Return the days that a value stands for, a whole number being a year; None where it is no date."""
-    if isinstance(value, np.datetime64):
-        value = value.astype("datetime64[D]").item()
-    if isinstance(value, datetime):
-        value = value.date()
-    if isinstance(value, date):
-        return _Period(value.toordinal(), value.toordinal())
-    if _is_number(value) and float(value).is_integer():
-        value = str(int(value))
-    if not isinstance(value, str):
-        return None
-    if iso := _ISO_DATE.fullmatch(value.strip()):
-        year, month, day = iso.groups()
-        try:
-            first = date(int(year), int(month or 1), int(day or 1))
-            after = first + timedelta(1) if day else _next(first, whole_year=month is None)
-            return _Period(first.toordinal(), after.toordinal() - 1)
-        except (ValueError, OverflowError):  # the year 0, the 31st of June
-            return None
-    if not within_text and not _GEO_DATE.fullmatch(value.strip()):
-        return None
-    only = _day(value)
-    return None if only == _NO_DAY else _Period(only, only)
-
-
-def _next(first: date, *, whole_year: bool) -> date:
-    if whole_year or first.month == 12:
-        return date(first.year + 1, 1, 1)
-    return date(first.year, first.month + 1, 1)
-
-
-def _days(column: pa.Array) -> npt.NDArray[np.int64]:
-    """Return the day that each text tells, as a number."""
-    import pyarrow as pa
-
-    if isinstance(column, pa.DictionaryArray):
-        return np.asarray(_days(column.dictionary)[column.indices.to_numpy()])
-    return np.fromiter((_day(text) for text in column.to_pylist()), np.int64, count=len(column))
-
-
-@lru_cache(maxsize=2**14)
-def _day(text: str) -> int:
-    """Return the first day that a text tells, as GEO writes it (``Jun 08 2017``) or ISO 8601 does."""
-    try:
-        if geo := _GEO_DATE.search(text):
-            month, day, year = geo.groups()
-            return date(int(year), _MONTHS.index(month) + 1, int(day)).toordinal()
-        if (iso := _ISO_DATE.fullmatch(text.strip())) and iso[3]:
-            return date(int(iso[1]), int(iso[2]), int(iso[3])).toordinal()
-    except ValueError:  # the 31st of June
-        pass
-    return _NO_DAY
 
 
 # ── functions ─────────────────────────────────────────────────────────────────────────────────────────────────────
