@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 from archs4_files import write_archs4
+from faulty_server import FaultyServer
 
-from intake_tcga.archs4.access import open_archs4
+from intake_tcga.archs4.access import download_archs4, open_archs4
+from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.cohorts.access import open_sample
 from intake_tcga.errors import MissingDependencyError, OptionError
 from intake_tcga.export import to_anndata, write_h5ad, write_zarr
@@ -309,3 +311,15 @@ def test_the_file_that_is_read_is_not_replaced(tmp_path, spelt):
     with open_archs4(path) as ds, pytest.raises(OptionError, match="data are read from"):
         write_h5ad(ds.archs4.draw(2), spelt(path))
     assert path.read_bytes() == before
+
+
+def test_a_downloaded_copy_is_not_replaced(tmp_path):
+    path = write_archs4(tmp_path / "file.h5", n_samples=5, n_features=6)
+    cache = VerifiedFileCache(tmp_path / "cache", progress=False)
+    with FaultyServer({"file.h5": path.read_bytes()}) as server:
+        copy = download_archs4(server.url("file.h5"), cache=cache)
+        with (
+            open_archs4(server.url("file.h5"), cache=cache) as ds,
+            pytest.raises(OptionError, match="data are read from"),
+        ):
+            write_h5ad(ds.archs4.draw(2), copy)

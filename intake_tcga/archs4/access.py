@@ -126,7 +126,12 @@ def open_archs4(
     cache = _with_offline(cache, offline)
     place = _located(source, cache, storage_options, download=download, force=force)
     file = Hdf5File(place.where, state=cache.root / ".intake-tcga")
-    return open_dataset(file, chunks=chunks, attrs=place.attrs, progress=cache.progress)
+    ds = open_dataset(file, chunks=chunks, attrs=place.attrs, progress=cache.progress)
+    if isinstance(place.where, Path):
+        ds.encoding["source"] = str(
+            place.where
+        )  # as xarray does: what writes files does not replace this one
+    return ds
 
 
 def download_archs4(
