@@ -152,7 +152,7 @@ def _dataset(array: LevelArray | ImageArray, x: Any, y: Any, units: str, attrs: 
         {
             "y": ("y", y, centre),
             "x": ("x", x, centre),
-            "c": ("c", np.array(_COLOURS)),
+            "c": ("c", np.array(_COLOURS, dtype=object)),
         },
         dict(attrs),
     )

@@ -231,7 +231,8 @@ def explain(error: OSError, path: Path, need: int | None = None) -> CacheError:
     if error.errno in _NO_ROOM:
         return CacheError(f"No space is left for {path}.{needed} Free some, or {elsewhere}.")
     if error.errno in {errno.ENOTDIR, errno.EEXIST, errno.EISDIR}:
-        at_fault = error.filename or path
+        in_the_way = (above for above in path.parents if above.exists() and not above.is_dir())
+        at_fault = next(in_the_way, error.filename or path)
         return CacheError(
             f"{path} cannot be written: {at_fault} is not what it should be there (a file where a folder should be, "
             f"or a folder where a file should be).{needed} Move it away, or {elsewhere}."

@@ -2,6 +2,7 @@
 
 import pickle
 import tracemalloc
+import warnings
 
 import numpy as np
 import pytest
@@ -251,6 +252,15 @@ def test_a_folder_is_no_slide(path, monkeypatch):
 def test_what_is_no_slide(wrong):
     with pytest.raises(OptionError, match="is no slide; give a barcode"):
         open_slide(wrong)
+
+
+def test_a_tree_is_a_store_without_warnings_of_its_types(path, tmp_path):
+    tree = open_slide(path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="The data type")
+        tree.to_zarr(tmp_path / "tree.zarr")
+    kept = xr.open_datatree(tmp_path / "tree.zarr", engine="zarr")
+    assert kept["scale1"]["image"].equals(tree["scale1"]["image"])
 
 
 def test_numbers_of_numpy(path):
