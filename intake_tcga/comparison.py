@@ -65,7 +65,8 @@ def compare(
 
         For the two scores, as many synthetic samples as real ones are drawn (or the reverse), at most 2000 of each;
         features are standardized with the mean and the standard deviation of x. They are NaN with fewer than 6
-        samples of each. ``.to_dataframe()`` of the variables without ``feature`` is a tidy table.
+        samples of each. ``.median("feature").to_dataframe()`` is a tidy table, and
+        :func:`~intake_tcga.plot_comparison` draws it.
 
     Raises
     ------
