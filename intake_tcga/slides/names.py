@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from intake_tcga.errors import AmbiguousNameError, NameNotFoundError
+from intake_tcga.errors import AmbiguousNameError, NameNotFoundError, OfflineError
 from intake_tcga.slides.listing import load_listing
 from intake_tcga.slides.query import Filters, either, is_in
 from intake_tcga.slides.slide import Slide
@@ -95,9 +95,23 @@ def find_slide(name: str, endpoint: str, cache: VerifiedFileCache) -> Slide:
 
 def find_slides(wanted: Sequence[str], endpoint: str, cache: VerifiedFileCache) -> tuple[Slide, ...]:
     """Return the slides of TCGA that some names mean, in their order; as :func:`find_slide` for each."""
-    listing = load_listing(endpoint, cache, only=_asked_for(wanted))
+    try:
+        listing = load_listing(endpoint, cache, only=_asked_for(wanted))
+    except OfflineError:
+        copies = index(_downloaded(endpoint, cache))
+        if not all(name.strip().lower() in copies for name in wanted):
+            raise
+        return tuple(find(name, copies, "the cache") for name in wanted)
     known, place = index(listing.slides), f"TCGA's slides at the GDC ({listing.release})"
     return tuple(find(name, known, place) for name in wanted)
+
+
+def _downloaded(endpoint: str, cache: VerifiedFileCache) -> Iterator[Slide]:
+    """Yield the slides whose whole files are in the cache, with what their files alone tell."""
+    place = f"{endpoint.rstrip('/')}/data/"
+    for copy in cache.info():
+        if copy.url.startswith(place) and copy.verified_at is not None and copy.digest.algorithm == "md5":
+            yield Slide(copy.url.removeprefix(place), copy.name, copy.size, copy.digest.hex)
 
 
 def _asked_for(wanted: Sequence[str]) -> Filters | None:

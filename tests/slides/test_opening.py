@@ -371,6 +371,20 @@ def test_what_was_downloaded_is_read_without_a_request(gdc, slide, path):
     assert gdc.requests == []
 
 
+def test_a_barcode_that_was_downloaded_is_found_offline(gdc, slide, path):
+    for name in (slide.barcode, slide.file_name, slide.file_id):
+        with pytest.raises(OfflineError):
+            open_slide(name, endpoint=gdc.endpoint, offline=True)
+    open_slide(slide.barcode, mpp=15.0, method="download", endpoint=gdc.endpoint)
+    gdc.forget()
+    for name in (slide.barcode, slide.file_name, slide.file_id):
+        ds = open_slide(name, mpp=15.0, endpoint=gdc.endpoint, offline=True)
+        np.testing.assert_array_equal(ds["image"].values, open_slide(path, mpp=15.0)["image"].values)
+    with pytest.raises(OfflineError, match="no listing of slides"):
+        open_slide(slide_of(gdc.files[1]).barcode, endpoint=gdc.endpoint, offline=True)
+    assert gdc.requests == []
+
+
 def test_a_damaged_copy_is_passed_over(gdc, slide, path, cache_dir):
     open_slide(slide, mpp=15.0, method="download", endpoint=gdc.endpoint)
     (kept,) = cache_dir.rglob("*.svs")
