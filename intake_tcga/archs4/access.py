@@ -21,7 +21,6 @@ from intake_tcga.archs4.releases import (
 )
 from intake_tcga.archs4.version_service import known_releases
 from intake_tcga.cache.contents import CachedFile
-from intake_tcga.cache.roots import is_offline
 from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import (
     AccessDeniedError,
@@ -463,16 +462,7 @@ def _with_offline(cache: VerifiedFileCache | None, offline: bool | str | None) -
     """Return the cache, as offline as it was said to be."""
     if cache is None:
         return VerifiedFileCache(offline=offline)
-    if offline is None or is_offline(offline) == cache.offline:
-        return cache
-    return VerifiedFileCache(
-        cache.root,
-        read_only=cache.read_only,
-        verify=cache.verify_mode,
-        offline=offline,
-        budget=cache.budget,
-        progress=cache.progress,
-    )
+    return cache if offline is None else cache.but(offline=offline)
 
 
 def _without_protocol(url: str) -> str:
