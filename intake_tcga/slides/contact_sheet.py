@@ -13,10 +13,11 @@ from intake_tcga.errors import CacheError, OptionError
 from intake_tcga.slides.batch import check_installed, raise_together, run_batch
 from intake_tcga.slides.images import find_sources
 from intake_tcga.slides.opening import View, opened_image
-from intake_tcga.slides.pixels import Pixels, load_pillow
 from intake_tcga.slides.scale import checked_mpp, is_whole
 from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.sources import METHODS, Method, SlideSource
+from intake_tcga.slides.tile_codecs import load_pillow
+from intake_tcga.slides.tiles import Pixels
 
 _MARGIN, _LINE, _FONT = 12, 16, 13  # pixels
 _LEAST_WIDTH = 180  # of a column: names are long

@@ -17,10 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from intake_tcga.errors import CacheError, IntakeTcgaError, OptionError
 from intake_tcga.slides.batch import check_installed, raise_together, run_batch
 from intake_tcga.slides.opening import View, find_source, opened_image
-from intake_tcga.slides.pixels import Pixels, load_pillow
 from intake_tcga.slides.scale import checked_mpp, is_whole
 from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.sources import METHODS, Method, SlideSource
+from intake_tcga.slides.tile_codecs import load_pillow
+from intake_tcga.slides.tiles import Pixels
 from intake_tcga.slides.token import Token
 
 if TYPE_CHECKING:

@@ -8,45 +8,35 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
-from intake_tcga.errors import MissingDependencyError
 from intake_tcga.slides.scale import Box, Plan
+from intake_tcga.slides.tile_codecs import load_pillow
+from intake_tcga.slides.tiles import (
+    THREADS,
+    Cell,
+    HeldTiles,
+    Pixels,
+    Positions,
+    TiledLevel,
+    by_tile,
+    crossings,
+    read_pixels,
+)
 
-Pixels = npt.NDArray[np.uint8]
-Positions = npt.NDArray[np.intp]
-Cell = tuple[int, int]
-"""Row and column of a tile in its level's grid."""
-
-THREADS = min(8, os.cpu_count() or 1)
 _CHUNK = 12 * 2**20  # bytes that one dask chunk should hold, roughly
-_BAND = 16 * 2**20  # pixels of a level that are held at once while an image is made of it
+_BAND = 16 * 2**20  # pixels of a level of which the tiles are fetched at once, and held as they are stored
+_STRIP = 2 * 2**20  # pixels of a level that are held decoded, while a part of an image is made of them
 _BLOCK = 128  # pixels: an image is made in squares of a fixed grid, the same whichever of them are asked for
+_CROP = 1024  # of the level's pixels, the most that a block's side is made of: where they are more, blocks are smaller
 _REACH = 3  # of the Lanczos filter, in pixels of the coarser image
-
-
-class TiledLevel(Protocol):
-    """One resolution of a slide, as a grid of tiles without gaps or overlap."""
-
-    @property
-    def size(self) -> tuple[int, int]:
-        """Width and height in pixels."""
-
-    @property
-    def tile_size(self) -> tuple[int, int]:
-        """Width and height of a tile; those at the right and lower edges have what is left."""
-
-    def each_tile(self, cells: Sequence[Cell], use: Callable[[Cell, Pixels], None]) -> None:
-        """Call a function with each of some tiles, in any order and from several threads at once."""
 
 
 class LevelArray(BackendArray):  # type: ignore[misc,unused-ignore]
@@ -88,33 +78,28 @@ class ImageArray(BackendArray):  # type: ignore[misc,unused-ignore]
     def _get(self, key: tuple[Any, ...]) -> Any:
         rows, columns = _positions(key[0], self.shape[0]), _positions(key[1], self.shape[1])
         out = np.empty((len(rows), len(columns), 3), np.uint8)
-        in_y, in_x = _by_tile(rows, _BLOCK), _by_tile(columns, _BLOCK)
-        view = _View(self._level, self._plan)
+        side = _block_side(self._plan)
+        in_y, in_x = by_tile(rows, side), by_tile(columns, side)
+        tiles = HeldTiles(self._level)
+        view = _View(tiles, self._plan)
 
         def work(block: Cell) -> None:
             (dest_y, source_y), (dest_x, source_x) = in_y[block[0]], in_x[block[1]]
-            out[_index(dest_y, dest_x)] = view.block(*block)[_index(source_y, source_x)]
+            out[crossings(dest_y, dest_x)] = view.block(*block)[crossings(source_y, source_x)]
 
         with ThreadPoolExecutor(THREADS, "intake-tcga-blocks") as pool:
-            for blocks_y, blocks_x in self._parts(sorted(in_y), sorted(in_x)):
-                view.move(blocks_y, blocks_x)
-                for _ in pool.map(work, itertools.product(blocks_y, blocks_x)):
-                    pass
+            for band in view.parts(sorted(in_y), sorted(in_x), _BAND):
+                tiles.hold(view.tiles_under(*band))
+                for strip in view.parts(*band, _STRIP):
+                    view.move(*strip)
+                    for _ in pool.map(work, itertools.product(*strip)):
+                        pass
         return _squeezed(out, key)
-
-    def _parts(self, in_y: list[int], in_x: list[int]) -> Iterator[tuple[list[int], list[int]]]:
-        """Cut blocks that are wanted into rectangles for which a bounded number of the level's pixels is held."""
-        side_x, side_y = (_BLOCK * scale for scale in _scales(self._plan))
-        across = max(1, math.floor(16 * math.sqrt(_BAND) / side_x))
-        for some_x in _runs(in_x, across):
-            down = max(1, math.floor(_BAND / (len(some_x) * side_x) / side_y))
-            for some_y in _runs(in_y, down):
-                yield some_y, some_x
 
     def preferred_chunks(self) -> dict[str, int]:
         """Return chunk lengths for dask: what is made of about 48 MB of the level, at most 12 MB."""
-        scale = max(1.0, *_scales(self._plan))
-        length = _BLOCK * max(1, math.floor(min(math.sqrt(_CHUNK / 3), 4096 / scale) / _BLOCK))
+        scale, side = max(1.0, *_scales(self._plan)), _block_side(self._plan)
+        length = side * max(1, math.floor(min(math.sqrt(_CHUNK / 3), 4096 / scale) / side))
         return {"y": min(length, self.shape[0]), "x": min(length, self.shape[1]), "c": 3}
 
 
@@ -127,39 +112,42 @@ def lazy_variable(array: LevelArray | ImageArray) -> xr.Variable:
     )
 
 
-def read_pixels(level: TiledLevel, rows: Positions, columns: Positions, into: Pixels | None = None) -> Pixels:
-    """Read the pixels of a level at the crossings of some rows and columns, into an array if one is given.
-
-    Memory: the result, and one tile for each thread.
-    """
-    out = np.empty((len(rows), len(columns), 3), np.uint8) if into is None else into
-    width, height = level.tile_size
-    in_y, in_x = _by_tile(rows, height), _by_tile(columns, width)
-
-    def paste(cell: Cell, tile: Pixels) -> None:
-        (dest_y, source_y), (dest_x, source_x) = in_y[cell[0]], in_x[cell[1]]
-        out[_index(dest_y, dest_x)] = tile[_index(source_y, source_x)]
-
-    level.each_tile([(row, column) for row in in_y for column in in_x], paste)
-    return out
-
-
 class _View:
     """The pixels of a level under a rectangle of an image's blocks, which are resized one by one."""
 
     def __init__(self, level: TiledLevel, plan: Plan) -> None:
         self._level = level
         self._plan = plan
+        self._side = _block_side(plan)
         self._left = self._top = self._right = self._bottom = 0
         self._pixels = np.empty((0, 0, 3), np.uint8)
 
+    def parts(
+        self, blocks_y: list[int], blocks_x: list[int], most: int
+    ) -> Iterator[tuple[list[int], list[int]]]:
+        """Cut blocks into rectangles under which are about so many of the level's pixels, margins included."""
+        scale_x, scale_y = _scales(self._plan)
+        side_x, side_y = self._side * scale_x, self._side * scale_y
+        beside = 2 * _margin(scale_y) + self._level.tile_size[1]
+        across = max(1, math.floor(most / (side_y + beside) / side_x))
+        for some_x in _runs(blocks_x, across):
+            down = max(1, math.floor((most / (len(some_x) * side_x) - beside) / side_y))
+            for some_y in _runs(blocks_y, down):
+                yield some_y, some_x
+
+    def tiles_under(self, blocks_y: list[int], blocks_x: list[int]) -> list[Cell]:
+        """Return the level's tiles under a rectangle of blocks, row by row."""
+        left, top, right, bottom = self._under(blocks_y, blocks_x)
+        width, height = self._level.tile_size
+        rows, columns = range(top // height, -(-bottom // height)), range(left // width, -(-right // width))
+        return list(itertools.product(rows, columns))
+
     def move(self, blocks_y: list[int], blocks_x: list[int]) -> None:
         """Read the pixels under other blocks; what is under both is kept, and the rest let go of first."""
-        first, last = self._crop(blocks_y[0], blocks_x[0]), self._crop(blocks_y[-1], blocks_x[-1])
-        left, top, right = first[0], first[1], last[2]
-        # Down to the end of a row of tiles, so that the rectangle below reads none of them again.
+        left, top, right, bottom = self._under(blocks_y, blocks_x)
+        # Down to the end of a row of tiles, so that the rectangle below decodes none of them again.
         height = self._level.tile_size[1]
-        bottom = min(self._level.size[1], -(-last[3] // height) * height)
+        bottom = min(self._level.size[1], -(-bottom // height) * height)
         known = np.empty((0, right - left, 3), np.uint8)
         if (left, right) == (self._left, self._right) and self._top <= top < self._bottom <= bottom:
             known = self._pixels[top - self._top :].copy()
@@ -187,11 +175,16 @@ class _View:
         image = load_pillow()
         return np.asarray(image.fromarray(pixels).resize(size, image.Resampling.LANCZOS, box=inner))
 
+    def _under(self, blocks_y: list[int], blocks_x: list[int]) -> tuple[int, int, int, int]:
+        """Return the level's pixels that a rectangle of blocks is made of: left, top, right, bottom."""
+        first, last = self._crop(blocks_y[0], blocks_x[0]), self._crop(blocks_y[-1], blocks_x[-1])
+        return first[0], first[1], last[2], last[3]
+
     def _box(self, row: int, column: int) -> tuple[Box, tuple[int, int]]:
         """Return where a block is in the level, and its size in the image."""
-        (scale_x, scale_y), plan = _scales(self._plan), self._plan
-        left, top = column * _BLOCK, row * _BLOCK
-        right, bottom = min(left + _BLOCK, plan.size[0]), min(top + _BLOCK, plan.size[1])
+        (scale_x, scale_y), plan, side = _scales(self._plan), self._plan, self._side
+        left, top = column * side, row * side
+        right, bottom = min(left + side, plan.size[0]), min(top + side, plan.size[1])
         box = (
             plan.box[0] + left * scale_x,
             plan.box[1] + top * scale_y,
@@ -208,37 +201,26 @@ class _View:
         return left, top, right, bottom
 
 
-def load_pillow() -> Any:
-    """Import Pillow's Image module, or say how to get it."""
-    try:
-        from PIL import Image
-    except ImportError:
-        raise MissingDependencyError(
-            "Images of slides need imagecodecs and Pillow; run pip install 'intake-tcga[slides]'."
-        ) from None
-    return Image
-
-
 def _scales(plan: Plan) -> tuple[float, float]:
     """Return how many of the level's pixels one of the image's is wide and high."""
     return (plan.box[2] - plan.box[0]) / plan.size[0], (plan.box[3] - plan.box[1]) / plan.size[1]
 
 
 def _with_margin(first: float, last: float, scale: float, length: int) -> tuple[int, int]:
-    margin = _REACH * max(1.0, scale) + 2
-    return max(0, math.floor(first - margin)), min(length, math.ceil(last + margin))
+    return max(0, math.floor(first - _margin(scale))), min(length, math.ceil(last + _margin(scale)))
 
 
-def _by_tile(positions: Positions, length: int) -> dict[int, tuple[Positions, Positions]]:
-    """Group positions by the tile that they are in: where they go, and where they are within the tile."""
-    tiles = positions // length
-    order = np.argsort(tiles, kind="stable")
-    bounds = np.flatnonzero(np.diff(tiles[order])) + 1
-    return {
-        int(tiles[group[0]]): (group, positions[group] - tiles[group[0]] * length)
-        for group in np.split(order, bounds)
-        if len(group)
-    }
+def _margin(scale: float) -> float:
+    """Return how many of the level's pixels the filter sees on either side of a block, and two to be sure."""
+    return _REACH * max(1.0, scale) + 2
+
+
+def _block_side(plan: Plan) -> int:
+    """Return how many of the image's pixels a block is wide and high: the same for all of an image."""
+    side = _BLOCK
+    while side > 1 and side * max(_scales(plan)) > _CROP:
+        side //= 2
+    return side
 
 
 def _runs(numbers: list[int], most: int) -> Iterator[list[int]]:
@@ -251,17 +233,6 @@ def _runs(numbers: list[int], most: int) -> Iterator[list[int]]:
         run.append(number)
     if run:
         yield run
-
-
-def _index(rows: Positions, columns: Positions) -> tuple[Any, ...]:
-    """Return an index of the crossings: as slices, where they are runs, which copy much faster."""
-    runs = tuple(
-        slice(int(p[0]), int(p[-1]) + 1)
-        if p[-1] - p[0] == len(p) - 1 and bool((np.diff(p) == 1).all())
-        else None
-        for p in (rows, columns)
-    )
-    return runs if None not in runs else np.ix_(rows, columns)
 
 
 def _positions(key: Any, length: int) -> Positions:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from intake_tcga.slides.header import Header
-from intake_tcga.slides.pixels import TiledLevel
+from intake_tcga.slides.tiles import TiledLevel
 
 
 @dataclass(frozen=True)

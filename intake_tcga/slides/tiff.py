@@ -5,8 +5,7 @@ What a page says is judged once, when the file is opened; what comes out are pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,16 +15,15 @@ import numpy.typing as npt
 from intake_tcga.errors import FileFormatError
 from intake_tcga.slides.directories import Directory, Field, Tiff
 from intake_tcga.slides.header import Header, associated_name, mpp_of_tags
-from intake_tcga.slides.pixels import THREADS, Cell, Pixels, load_pillow, read_pixels
 from intake_tcga.slides.pyramid import Pyramid
 from intake_tcga.slides.scale import Pair
-from intake_tcga.slides.tile_codecs import RGB, Codec
+from intake_tcga.slides.tile_codecs import RGB, Codec, load_pillow
+from intake_tcga.slides.tiles import PORTION, Cell, Pixels, Stored, read_pixels
 
 _MOST_PIXELS = 2**31  # along one axis
 _LARGEST_TILE = 2**26  # pixels; a strip may be a whole small image
 _GAP = 64 * 1024  # bytes between two tiles that are read along
 _REQUEST = 4 * 2**20  # bytes of one request
-_AT_ONCE = 16 * 2**20  # bytes of tiles, as they are in the file, held while they are decoded
 _KEPT_INDEX = 256 * 1024  # bytes of a level's table of tiles that are read as a whole, and kept
 _WHITE = 255
 
@@ -89,52 +87,55 @@ class TiffLevel:
         """Rows and columns of tiles."""
         return -(-self.size[1] // self.tile_size[1]), -(-self.size[0] // self.tile_size[0])
 
-    def each_tile(self, cells: Sequence[Cell], use: Callable[[Cell, Pixels], None]) -> None:
-        """Read and decode tiles; ``use`` is called from several threads.
+    def fetch(self, cells: Sequence[Cell]) -> Iterator[dict[Cell, Stored]]:
+        """Read tiles as they are in the file, in its order; of holes, no bytes.
 
         Raises
         ------
         FileFormatError
-            A tile lies outside the file or does not decode; the message names it.
+            A tile lies outside the file; the message names it.
         """
         if not cells:
             return
         offsets, lengths = self._places(cells)
-        filled = lengths > 0
-        for at in np.flatnonzero(~filled).tolist():
-            use(cells[at], self._hole(cells[at]))
-        order = np.flatnonzero(filled)
+        if len(holes := np.flatnonzero(lengths == 0)):
+            yield {cells[at]: b"" for at in holes.tolist()}
+        order = np.flatnonzero(lengths)
         order = order[np.argsort(offsets[order], kind="stable")]
-        tables = self._jpeg_tables() if len(order) else None
-        with ThreadPoolExecutor(THREADS, "intake-tcga-tiles") as pool:
-            for batch in _batches(order, lengths):
-                wanted = [(int(offsets[at]), int(lengths[at])) for at in batch]
-                blobs = self.ranges.read(wanted, gap=_GAP, largest=_REQUEST)
+        if len(order):
+            self._jpeg_tables()
+        for some in _portions(order, lengths):
+            wanted = [(int(offsets[at]), int(lengths[at])) for at in some]
+            blobs = self.ranges.read(wanted, gap=_GAP, largest=_REQUEST)
+            yield {cells[at]: blob for at, blob in zip(some.tolist(), blobs, strict=True)}
 
-                def work(item: tuple[int, Any]) -> None:
-                    at, blob = item
-                    use(cells[at], self._decoded(cells[at], blob, tables))
+    def decode(self, cell: Cell, stored: Stored) -> Pixels:
+        """Decode a tile.
 
-                for _ in pool.map(work, zip(batch.tolist(), blobs, strict=True)):
-                    pass
-
-    def has_pixels(self, cells: Sequence[Cell]) -> bool:
-        """Tell whether any of these tiles has pixels, in this level or a finer one, without reading them."""
-        if bool((self._places(cells)[1] > 0).any()):
-            return True
-        return self.finer is not None and any(self.finer.has_pixels(self._below(cell)) for cell in cells)
-
-    def _decoded(self, cell: Cell, blob: Any, tables: bytes | None) -> Pixels:
+        Raises
+        ------
+        FileFormatError
+            It does not decode; the message names it.
+        """
+        if not len(stored):
+            return self._hole(cell)
         width, height = self.tile_size
         right, bottom = self._extent(cell)
+        rows = height if self.is_tiled else bottom
         try:
-            tile = self.codec.decode(blob, height if self.is_tiled else bottom, width, tables)
+            tile = self.codec.decode(stored, rows, width, self._jpeg_tables())
         except FileFormatError as error:
             raise FileFormatError(
                 f"{self.tiff.name} is damaged: {self.label}, tile at row {cell[0]} and column {cell[1]}: {error}; "
                 "fetch it again."
             ) from None
         return tile[:bottom, :right]
+
+    def has_pixels(self, cells: Sequence[Cell]) -> bool:
+        """Tell whether any of these tiles has pixels, in this level or a finer one, without reading them."""
+        if bool((self._places(cells)[1] > 0).any()):
+            return True
+        return self.finer is not None and any(self.finer.has_pixels(self._below(cell)) for cell in cells)
 
     def _extent(self, cell: Cell) -> tuple[int, int]:
         """Return the width and height of what a tile shows of the level."""
@@ -388,7 +389,7 @@ def _numbers(blob: Any, part: Field) -> npt.NDArray[np.int64]:
     return np.frombuffer(blob, part.dtype).astype(np.int64)
 
 
-def _batches(order: npt.NDArray[np.intp], lengths: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.intp]]:
+def _portions(order: npt.NDArray[np.intp], lengths: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.intp]]:
     """Cut a sequence of tiles into runs of bounded bytes."""
-    number = np.cumsum(lengths[order]) // _AT_ONCE
+    number = np.cumsum(lengths[order]) // PORTION
     yield from (run for run in np.split(order, np.flatnonzero(np.diff(number)) + 1) if len(run))

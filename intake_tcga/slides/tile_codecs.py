@@ -15,8 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_tcga.errors import FileFormatError, MissingDependencyError
-
-Pixels = npt.NDArray[np.uint8]
+from intake_tcga.slides.tiles import Pixels
 
 NONE, LZW, JPEG, DEFLATE = 1, 5, 7, 8
 JPEG2000_YCBCR, JPEG2000_RGB = 33003, 33005
@@ -26,6 +25,7 @@ _NAMES = {NONE: "none", LZW: "LZW", JPEG: "JPEG", DEFLATE: "deflate", 32946: "de
 )
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, YCBCR = 0, 1, 2, 6
 _HALF = 32_768
+_NEEDED = "Slides need imagecodecs and Pillow; run pip install 'intake-tcga[slides]'."
 _PHOTOMETRICS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, YCBCR: 3}
 
 
@@ -139,10 +139,17 @@ def load_codecs() -> ModuleType:
     try:
         import imagecodecs
     except ImportError:
-        raise MissingDependencyError(
-            "Slides need imagecodecs and Pillow; run pip install 'intake-tcga[slides]'."
-        ) from None
+        raise MissingDependencyError(_NEEDED) from None
     return imagecodecs
+
+
+def load_pillow() -> Any:
+    """Import Pillow's Image module, or say how to get it."""
+    try:
+        from PIL import Image
+    except ImportError:
+        raise MissingDependencyError(_NEEDED) from None
+    return Image
 
 
 def _has_smaller_chroma(blob: bytes) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,12 +17,14 @@ import numpy as np
 
 from intake_tcga.errors import FileFormatError, RemoteNotFoundError
 from intake_tcga.slides.deep_zoom import DeepZoom
-from intake_tcga.slides.pixels import Cell, Pixels, load_pillow
+from intake_tcga.slides.tile_codecs import load_pillow
+from intake_tcga.slides.tiles import Cell, Pixels, Stored
 from intake_tcga.transfer import read_small
 from intake_tcga.transfer.budget import Budget
 
 _LARGEST_METADATA = 64 * 1024
 _AT_ONCE = 4
+_PORTION = 64  # tiles: of 512 pixels, about 4 MB as they are sent
 _turns = threading.BoundedSemaphore(_AT_ONCE)  # of all slides of this process: one service serves them all
 _ATTEMPTS = 3
 
@@ -63,31 +65,20 @@ class TileService:
             ) from None
         return DeepZoom.of(said, self.name)
 
-    def tile(self, zoom: DeepZoom, level: int, column: int, row: int) -> Pixels:
-        """Fetch one tile, overlap included; one that does not decode is asked for again.
+    def tile(self, zoom: DeepZoom, level: int, column: int, row: int) -> bytes:
+        """Fetch one tile, overlap included, as it is sent.
 
         Raises
         ------
-        FileFormatError
-            It does not decode, or is of another size than the geometry says.
         TransferError
             It could not be fetched.
         """
         left, top, right, bottom = zoom.tile(level, column, row)
-        path = f"tile/{self.file_id}?level={level}&x={column}&y={row}"
-        most = 4 * (right - left) * (bottom - top) + 2**16
-        problem = ""
-        for _ in range(_ATTEMPTS):
-            with _turns:
-                body = self._ask(path, most)
-            try:
-                return _decoded(body, (right - left, bottom - top))
-            except _DamagedTileError as error:
-                problem = str(error)
-        raise FileFormatError(
-            f"The tile service gives tile {column}, {row} of level {level} of {self.name} damaged ({problem}); "
-            "use method='ranges'."
-        )
+        with _turns:
+            return self._ask(
+                f"tile/{self.file_id}?level={level}&x={column}&y={row}",
+                4 * (right - left) * (bottom - top) + 2**16,
+            )
 
     def _ask(self, path: str, limit: int) -> bytes:
         options = {**self.storage_options}
@@ -120,29 +111,52 @@ class ServiceLevel:
         """Width and height of a tile without overlap."""
         return self.zoom.tile_size, self.zoom.tile_size
 
-    def each_tile(self, cells: Sequence[Cell], use: Callable[[Cell, Pixels], None]) -> None:
-        """Fetch and decode tiles, a few at once; ``use`` is called from several threads."""
-
-        def work(cell: Cell) -> None:
-            row, column = cell
-            tile = self.service.tile(self.zoom, self.level, column, row)
-            left, top, _, _ = self.zoom.tile(self.level, column, row)
-            own = self.zoom.cell(self.level, column, row)
-            use(cell, tile[own[1] - top : own[3] - top, own[0] - left : own[2] - left])
-
+    def fetch(self, cells: Sequence[Cell]) -> Iterator[dict[Cell, Stored]]:
+        """Fetch tiles, a few at once."""
         pool = ThreadPoolExecutor(_AT_ONCE, "intake-tcga-tiles")
         try:
-            for _ in pool.map(work, cells):
-                pass
+            for start in range(0, len(cells), _PORTION):
+                some = cells[start : start + _PORTION]
+                yield dict(zip(some, pool.map(self._tile, some), strict=True))
         finally:
             pool.shutdown(cancel_futures=True)
+
+    def decode(self, cell: Cell, stored: Stored) -> Pixels:
+        """Decode a tile, and cut off what it shows of its neighbours; one that is damaged is asked for again.
+
+        Raises
+        ------
+        FileFormatError
+            It does not decode, or is of another size than the geometry says.
+        TransferError
+            It could not be fetched again.
+        """
+        row, column = cell
+        left, top, right, bottom = self.zoom.tile(self.level, column, row)
+        own = self.zoom.cell(self.level, column, row)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                tile = _decoded(stored, (right - left, bottom - top))
+            except _DamagedTileError as error:
+                if attempt == _ATTEMPTS:
+                    raise FileFormatError(
+                        f"The tile service gives tile {column}, {row} of level {self.level} of {self.service.name} "
+                        f"damaged ({error}); use method='ranges'."
+                    ) from None
+                stored = self._tile(cell)
+            else:
+                break
+        return tile[own[1] - top : own[3] - top, own[0] - left : own[2] - left]
+
+    def _tile(self, cell: Cell) -> bytes:
+        return self.service.tile(self.zoom, self.level, cell[1], cell[0])
 
 
 class _DamagedTileError(Exception):
     """A tile does not decode, or is another one's."""
 
 
-def _decoded(body: bytes, size: tuple[int, int]) -> Pixels:
+def _decoded(body: Stored, size: tuple[int, int]) -> Pixels:
     image = load_pillow()
     try:
         # Opening reads the head alone: a picture of another size is refused before it takes memory.

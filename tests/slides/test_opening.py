@@ -24,7 +24,7 @@ from intake_tcga.errors import (
     RemoteNotFoundError,
     TransferError,
 )
-from intake_tcga.slides import pixels
+from intake_tcga.slides import pixels, tiff, tiles
 from intake_tcga.slides.opening import open_slide
 from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.tiff import TiffLevel
@@ -106,8 +106,11 @@ def test_an_image_is_the_level_resized_exactly(path, mpp):
     assert ds.y.values[0] == mpp / 2
 
 
-def test_an_image_takes_the_memory_of_itself_and_of_one_band(path, monkeypatch):
-    monkeypatch.setattr(pixels, "_BAND", 2**20)
+def test_an_image_takes_the_memory_of_itself_and_of_a_strip(path, monkeypatch):
+    """What is under it is held as it is stored, and decoded a strip at a time."""
+    strip = 4 * TILE * TILE
+    monkeypatch.setattr(pixels, "_STRIP", strip)
+    monkeypatch.setattr(pixels, "_BLOCK", 64)
     image = open_slide(path, mpp=0.3)["image"]
     tracemalloc.start()
     try:
@@ -115,8 +118,9 @@ def test_an_image_takes_the_memory_of_itself_and_of_one_band(path, monkeypatch):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    band = 3 * 2**20 + 3 * SIZE[0] * TILE  # down to the end of a row of tiles
-    assert peak - out.nbytes < 1.6 * band, "the band, what it shares with the next, and tiles under way"
+    whole, stored = 3 * SIZE[0] * SIZE[1], path.stat().st_size
+    strips = 3 * (2 * strip + 8 * TILE * TILE)  # with what it shares with the one above, and tiles under way
+    assert peak - out.nbytes < stored + strips < whole / 2
 
 
 def test_parts_equal_the_whole_to_the_last_bit(path, monkeypatch):
@@ -138,7 +142,8 @@ def test_parts_equal_the_whole_to_the_last_bit(path, monkeypatch):
     np.testing.assert_array_equal(
         open_slide(path, mpp=0.7, chunks={"y": 100, "x": 333})["image"].values, whole
     )
-    monkeypatch.setattr(pixels, "_BAND", 2**17)
+    monkeypatch.setattr(pixels, "_BAND", 2**18)
+    monkeypatch.setattr(pixels, "_STRIP", 2**17)
     np.testing.assert_array_equal(open_slide(path, mpp=0.7)["image"].values, whole)
 
 
@@ -460,27 +465,49 @@ def test_a_token_reaches_the_server_and_nothing_else(gdc, slide, monkeypatch):
     assert copy["image"].values.any()
 
 
-def test_an_image_is_made_in_bands_that_read_each_tile_once(path, monkeypatch):
-    """At no time are more of the level's pixels held than a few bands, and no band reads what the one above has."""
-    held, tiles = [], []
-    real_pixels, real_tiles = pixels.read_pixels, TiffLevel.each_tile
+def test_an_image_is_made_in_bands_that_fetch_each_tile_once(path, monkeypatch):
+    """Few of the level's pixels are decoded at a time, and no band fetches what the one above has."""
+    decoded, fetched, portions = [], [], []
+    real_pixels, real_fetch = pixels.read_pixels, TiffLevel.fetch
 
-    def noting(level, rows, columns, *into):
-        held.append(len(rows) * len(columns))
+    def read_pixels(level, rows, columns, *into):
+        decoded.append(len(rows) * len(columns))
         return real_pixels(level, rows, columns, *into)
 
-    monkeypatch.setattr(pixels, "read_pixels", noting)
-    monkeypatch.setattr(
-        TiffLevel, "each_tile", lambda level, cells, use: (tiles.extend(cells), real_tiles(level, cells, use))
-    )
+    def fetch(level, cells):
+        for portion in real_fetch(level, cells):
+            portions.append(len(portion))
+            fetched.extend(portion)
+            yield portion
+
+    monkeypatch.setattr(pixels, "read_pixels", read_pixels)
+    monkeypatch.setattr(TiffLevel, "fetch", fetch)
     expected = open_slide(path, mpp=0.5)["image"].values
-    assert len(held) == 1
-    tiles.clear(), held.clear()
-    monkeypatch.setattr(pixels, "_BAND", 2**19)
+    assert len(portions) == 1
+    assert len(decoded) > 1
+    assert max(decoded) < 1.1 * 2**21
+    fetched.clear(), decoded.clear(), portions.clear()
+    monkeypatch.setattr(pixels, "_BAND", 2**20 + 2**19)
+    monkeypatch.setattr(pixels, "_STRIP", 2**19)
     np.testing.assert_array_equal(open_slide(path, mpp=0.5)["image"].values, expected)
-    assert len(held) > 4
-    assert max(held) < 3 * 2**19
-    assert len(tiles) == len(set(tiles)) == 80
+    assert 1 < len(portions) < len(decoded)
+    assert max(decoded) < 1.1 * 2**19
+    assert len(fetched) == len(set(fetched)) == 80
+
+
+def test_tiles_that_are_too_much_to_hold_are_fetched_when_they_are_needed(path, monkeypatch):
+    expected = open_slide(path, mpp=0.5)["image"].values
+    for module in (tiles, tiff):
+        monkeypatch.setattr(module, "PORTION", path.stat().st_size // 6)
+    monkeypatch.setattr(pixels, "_STRIP", 2**18)
+    tracemalloc.start()
+    try:
+        out = open_slide(path, mpp=0.5)["image"].values
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    np.testing.assert_array_equal(out, expected)
+    assert peak < out.nbytes + path.stat().st_size / 2 + 3 * 2**20
 
 
 def test_a_large_slide_takes_few_requests_and_little(tmp_path, cache_dir):

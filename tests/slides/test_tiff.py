@@ -17,8 +17,8 @@ from intake_tcga.cohorts.sample import catalogs_folder
 from intake_tcga.errors import FileFormatError
 from intake_tcga.slides import tiff as tiff_module
 from intake_tcga.slides.directories import Tiff
-from intake_tcga.slides.pixels import read_pixels
 from intake_tcga.slides.tiff import read_pyramid
+from intake_tcga.slides.tiles import read_pixels
 from intake_tcga.transfer.ranged import RangedFile
 
 CMU = catalogs_folder() / "sample" / "CMU-1-Small-Region.svs"
