@@ -13,6 +13,8 @@ from intake_tcga.errors import OptionError
 if TYPE_CHECKING:
     from hashlib import _Hash
 
+    Hash = _Hash
+
 _HEX_LENGTHS = {"sha256": 64, "sha1": 40, "md5": 32}
 
 
@@ -61,7 +63,7 @@ class Digest:
         return f"{self.algorithm}:{self.hex}"
 
 
-def new_hash(algorithm: str) -> _Hash:
+def new_hash(algorithm: str) -> Hash:
     """Return an empty hash object of one of the supported algorithms, also on FIPS systems."""
     # usedforsecurity=False: an md5 published beside a file detects damage; it is no defence.
     return hashlib.new(algorithm, usedforsecurity=False)

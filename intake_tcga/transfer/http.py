@@ -7,22 +7,27 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
 from intake_tcga.transfer.budget import Budget
 from intake_tcga.transfer.parts import Validator
-from intake_tcga.transfer.reply import ChangedError, Reply, Sink
+from intake_tcga.transfer.reply import Block, ChangedError, Reply, Sink
 from intake_tcga.transfer.request import Head, failure, get, must_be_outside, paced, post
 
-_BLOCK = 2**20  # bytes handed from the network's thread to the hashing one: fewer, larger steps
+if TYPE_CHECKING:
+    from intake_tcga.digest import Hash
+
+_BLOCK = (
+    2**18
+)  # bytes handed on at a time, at least: what one read of a fast connection brings, so nothing is copied
 _FLUSH_SECONDS = 0.1  # or what has come by then: slow bytes are shown, and left if the process is killed
-_IN_FLIGHT = 4 * _BLOCK  # bytes that may wait for the hashing thread, still in the processor's cache
+_IN_FLIGHT = 4 * 2**20  # bytes that may wait to be written, still in the processor's cache
 
 
 class HttpAnswer:
-    """One HTTP request and its body; the network's thread receives, the caller's hashes and writes."""
+    """One HTTP request and its body; the network's thread receives and hashes, the caller's writes."""
 
     def __init__(
         self,
@@ -72,10 +77,14 @@ class HttpAnswer:
         assert isinstance(head, Head)
         return _judged(head, self._shown_url, asked_from=self._sink.offset, known=self._sink.validator)
 
-    def blocks(self, alive: Callable[[], None]) -> Iterator[bytes]:
-        """Iterate over the body; an end that comes too early raises."""
+    def blocks(self, alive: Callable[[], None]) -> Iterator[Block]:
+        """Let the body come, on from what the sink has now; iterating, an end that is too early raises."""
+        self._pipe.open(self._sink.running_hash())
+        return self._blocks(alive)
+
+    def _blocks(self, alive: Callable[[], None]) -> Iterator[Block]:
         while (block := self._pipe.get(alive)) is not None:
-            assert isinstance(block, bytes)
+            assert isinstance(block, Block)
             yield block
 
     async def _receive(self) -> None:
@@ -84,6 +93,7 @@ class HttpAnswer:
             async with await self._request() as response:
                 self._pipe.put(Head.of(response))
                 if response.status in {200, 206}:
+                    await self._pipe.opened()
                     async for chunk in paced(response.content, self._budget):
                         await self._pipe.put_chunk(chunk)
         except Exception as error:  # noqa: BLE001 - it is raised in the caller's thread
@@ -115,35 +125,57 @@ def _judged(head: Head, shown_url: str, *, asked_from: int, known: Validator | N
 
 
 class _Pipe:
-    """Hands blocks from the network's thread to another, and holds the network back when that one is slower."""
+    """Hands blocks from the network's thread to another, and holds the network back when that one is slower.
+
+    Blocks are hashed on this side of it, while they are in the processor's cache: in another thread that takes longer,
+    and the writing has to wait for it.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._items: SimpleQueue[Head | bytes | Exception | None] = SimpleQueue()
+        self._items: SimpleQueue[Head | Block | Exception | None] = SimpleQueue()
+        self._open = asyncio.Event()
+        self._hash: Hash | None = None
+        self._taken = 0
         # What follows is touched in the network's thread alone.
         self._block: list[bytes] = []
         self._in_block = 0
-        self._in_flight = 0
         self._flush_soon: asyncio.TimerHandle | None = None
+        self._put = 0
+        self._is_full = False
         self._room = asyncio.Event()
+
+    def open(self, running_hash: Hash | None) -> None:
+        """Let the body come, hashed on from what there is."""
+        self._hash = running_hash
+        self._in_loop(self._open.set)
+
+    async def opened(self) -> None:
+        """Wait for whoever judges the head."""
+        await self._open.wait()
 
     def put(self, item: Head | Exception | None) -> None:
         self._flush()
         self._items.put(item)
 
     async def put_chunk(self, chunk: bytes) -> None:
-        """Add to the block under way: waking another thread for each chunk would halve the speed."""
+        """Add to the block under way: waking another thread for each small chunk would halve the speed."""
+        if self._hash is not None:
+            self._hash.update(chunk)
         self._block.append(chunk)
         self._in_block += len(chunk)
         if self._in_block >= _BLOCK:
             self._flush()
         elif self._flush_soon is None:
             self._flush_soon = self._loop.call_later(_FLUSH_SECONDS, self._flush)
-        while self._in_flight > _IN_FLIGHT:
+        while self._put - self._taken > _IN_FLIGHT:
             self._room.clear()
-            await self._room.wait()
+            self._is_full = True
+            if self._put - self._taken > _IN_FLIGHT:  # still, now that whoever takes is told to wake us
+                await self._room.wait()
+            self._is_full = False
 
-    def get(self, alive: Callable[[], None]) -> Head | bytes | None:
+    def get(self, alive: Callable[[], None]) -> Head | Block | None:
         """Wait for the next item; raises the error that ended the transfer. Ctrl-C gets through at any time."""
         while True:
             alive()
@@ -152,9 +184,10 @@ class _Pipe:
                 break
         if isinstance(item, Exception):
             raise item
-        if isinstance(item, bytes):
-            with suppress(RuntimeError):  # the loop is gone: so is who waits for room
-                self._loop.call_soon_threadsafe(self._took, len(item))
+        if isinstance(item, Block):
+            self._taken += len(item.content)
+            if self._is_full:  # only then: waking the network's thread for each block would slow it down
+                self._in_loop(self._room.set)
         return item
 
     def _flush(self) -> None:
@@ -162,10 +195,10 @@ class _Pipe:
             self._flush_soon.cancel()
             self._flush_soon = None
         if self._block:
-            self._in_flight += self._in_block
-            self._items.put(b"".join(self._block))  # one step for hash and write: fewer fights for the GIL
+            self._put += self._in_block
+            self._items.put(Block(b"".join(self._block), None if self._hash is None else self._hash.copy()))
             self._block, self._in_block = [], 0
 
-    def _took(self, size: int) -> None:
-        self._in_flight -= size
-        self._room.set()
+    def _in_loop(self, call: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is gone, and who waits in it
+            self._loop.call_soon_threadsafe(call)

@@ -14,7 +14,7 @@ from intake_tcga.remote import RemoteFile, redact
 from intake_tcga.transfer.budget import Budget, Patience
 from intake_tcga.transfer.options import is_local, protocols
 from intake_tcga.transfer.parts import Part, Validator
-from intake_tcga.transfer.reply import ChangedError, MismatchError, Reply, Sink, TransientError
+from intake_tcga.transfer.reply import Block, ChangedError, MismatchError, Reply, Sink, TransientError
 from intake_tcga.transfer.source import Source
 
 if TYPE_CHECKING:
@@ -234,8 +234,11 @@ class _Memory:
     def offset(self) -> int:
         return len(self.content)
 
-    def write(self, block: bytes) -> None:
-        self.content += block
+    def running_hash(self) -> None:
+        return None
+
+    def write(self, block: Block) -> None:
+        self.content += block.content
 
     def restart(self) -> None:
         self.content.clear()
@@ -344,6 +347,7 @@ class _Job:
             self.wanted.check_offer(reply)
             if reply.start != sink.offset:  # a server without ranges, or one whose bytes have changed
                 sink.restart()
+            blocks = answer.blocks(self._alive(patience))
             if reply.validator:
                 sink.identify(reply.validator)
             if reply.total is not None:
@@ -351,8 +355,8 @@ class _Job:
             most = self.wanted.most_bytes(reply, self.budget)
             total = self.wanted.size if self.wanted.size is not None else reply.total
             self.on_bytes(sink.offset, total)
-            for block in answer.blocks(self._alive(patience)):
-                if sink.offset + len(block) > most:
+            for block in blocks:
+                if sink.offset + len(block.content) > most:
                     raise MismatchError(
                         f"{self.wanted.shown_url} sends more than {most:,} bytes{reply.remark}"
                     )

@@ -19,9 +19,14 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from intake_tcga.digest import Digest, new_hash
 from intake_tcga.errors import CacheError
+
+if TYPE_CHECKING:
+    from intake_tcga.digest import Hash
+    from intake_tcga.transfer.reply import Block
 
 _ABANDONED = 3600.0
 """Seconds without a write after which no live download can own a part: its waits are far shorter."""
@@ -57,7 +62,7 @@ class Validator:
 
 
 class Part:
-    """A part file held open: bytes go in at its end and are hashed on their way.
+    """A part file held open: bytes go in at its end, and are hashed here unless that has been done on their way.
 
     Parameters
     ----------
@@ -93,16 +98,17 @@ class Part:
         """Digest of what has been written so far."""
         return Digest(self.algorithm, self._hash.hexdigest())
 
-    def write(self, block: bytes) -> None:
+    def running_hash(self) -> Hash:
+        """Return a copy of the hash of what has been written so far."""
+        return self._hash.copy()
+
+    def write(self, block: Block) -> None:
         """Append bytes; a full disk becomes a CacheError."""
-        try:
-            self._hash.update(block)
-            left = memoryview(block)
-            while left:
-                left = left[self._file.write(left) :]
-            self.offset += len(block)
-        except OSError as error:
-            raise explain(error, self.target) from error
+        if block.hashed is None:
+            self._hash.update(block.content)
+        else:
+            self._hash = block.hashed
+        self._append(block.content)
         if self.offset >= self._sync_at:
             self._sync_at = self.offset + _SYNC_STEP
             self._sync_early()
@@ -126,8 +132,9 @@ class Part:
         """Start from a copy of a part that was left, hashing it on the way."""
         try:
             with left.path.open("rb", buffering=0) as source:
-                while block := source.read(_COPY_BLOCK):
-                    self.write(block)
+                while content := source.read(_COPY_BLOCK):
+                    self._hash.update(content)
+                    self._append(content)
         except OSError:
             self.restart()
         else:
@@ -157,6 +164,15 @@ class Part:
             self.path.rename(nobodys)
         except OSError:
             self.discard()
+
+    def _append(self, content: bytes) -> None:
+        left = memoryview(content)
+        try:
+            while left:
+                left = left[self._file.write(left) :]
+        except OSError as error:
+            raise explain(error, self.target) from error
+        self.offset += len(content)
 
     def _sync_early(self) -> None:
         if hasattr(os, "fdatasync") and (self._syncing is None or not self._syncing.is_alive()):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from intake_tcga.digest import Digest
 from intake_tcga.errors import TransferError
 from intake_tcga.transfer.parts import Validator
+
+if TYPE_CHECKING:
+    from intake_tcga.digest import Hash
 
 
 class TransientError(Exception):
@@ -30,6 +33,14 @@ class NoRangesError(TransferError):
     """A server gives a file only as a whole, which whoever reads by ranges does not wait for."""
 
 
+class Block(NamedTuple):
+    """Bytes on their way."""
+
+    content: bytes
+    hashed: Hash | None = None
+    """The hash of everything up to their end, where who received them has computed it."""
+
+
 class Sink(Protocol):
     """Where bytes go."""
 
@@ -45,7 +56,10 @@ class Sink(Protocol):
     def digest(self) -> Digest | None:
         """Digest of those bytes."""
 
-    def write(self, block: bytes) -> None:
+    def running_hash(self) -> Hash | None:
+        """Return a hash of those bytes that can be gone on with elsewhere; None where none is computed."""
+
+    def write(self, block: Block) -> None:
         """Append."""
 
     def restart(self) -> None:

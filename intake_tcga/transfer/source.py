@@ -21,7 +21,7 @@ from intake_tcga.remote import chain_links, redact
 from intake_tcga.transfer.budget import Budget
 from intake_tcga.transfer.options import option_names, protocols, split_options, wrong_options
 from intake_tcga.transfer.parts import Validator
-from intake_tcga.transfer.reply import Reply, Sink, TransientError
+from intake_tcga.transfer.reply import Block, Reply, Sink, TransientError
 
 if TYPE_CHECKING:
     from intake_tcga.transfer.http import HttpAnswer
@@ -140,16 +140,16 @@ class FileAnswer:
                 self._file.seek(start)
         return Reply(start, info.get("size"), validator)
 
-    def blocks(self, alive: Callable[[], None]) -> Iterator[bytes]:
+    def blocks(self, alive: Callable[[], None]) -> Iterator[Block]:
         """Iterate over the file's bytes."""
         size = _REMOTE_BLOCK if getattr(self._source.fs, "async_impl", False) else _BLOCK
         while True:
             alive()
             with self._explained():
-                block = self._file.read(size)
-            if not block:
+                content = self._file.read(size)
+            if not content:
                 return
-            yield block
+            yield Block(content)
 
     @contextmanager
     def _explained(self, *, opening: bool = False) -> Iterator[None]:
