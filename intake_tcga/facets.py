@@ -17,8 +17,7 @@ Row = Mapping[str, Any]
 _FOUND_BY_CHANCE = frozenset({"sha256", "md5", "bytes", "size", "cached"})
 """Fields in which any short text is found; a search for a text passes over them."""
 
-
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
     "<": operator.lt,
     "<=": operator.le,
     ">": operator.gt,
@@ -26,7 +25,11 @@ _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-_WRITTEN = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*(.*?)\s*", re.DOTALL)
+"""What the signs of comparisons mean."""
+
+WRITTEN_COMPARISON = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*(.*?)\s*", re.DOTALL)
+"""A comparison as a text: its sign, and what follows."""
+
 _ENDS = (-math.inf, math.inf)
 
 
@@ -143,7 +146,7 @@ def _comparison(wanted: Any, name: str) -> Callable[[Any], bool] | None:
         if sign in ("==", "!=") and isinstance(bound, str) and _number(bound) is None:
             return lambda item: item is not None and _equals(item, bound) == (sign == "==")
         limit = _limit(bound, wanted, name)
-        return lambda item: item is not None and bool(_COMPARE[sign](_compared(item, wanted, name), limit))
+        return lambda item: item is not None and bool(COMPARISONS[sign](_compared(item, wanted, name), limit))
     if bounds := _range(wanted):
         low, high = bounds
         return lambda item: item is not None and low <= _compared(item, wanted, name) <= high
@@ -152,9 +155,9 @@ def _comparison(wanted: Any, name: str) -> Callable[[Any], bool] | None:
 
 def _compared_with(wanted: Any, name: str) -> tuple[str, Any] | None:
     """Read ``"< 5"`` and ``("<", 5)``."""
-    if isinstance(wanted, str) and (written := _WRITTEN.fullmatch(wanted)):
+    if isinstance(wanted, str) and (written := WRITTEN_COMPARISON.fullmatch(wanted)):
         return written[1], written[2]
-    if isinstance(wanted, tuple) and wanted and isinstance(wanted[0], str) and wanted[0] in _COMPARE:
+    if isinstance(wanted, tuple) and wanted and isinstance(wanted[0], str) and wanted[0] in COMPARISONS:
         if len(wanted) != 2:
             raise OptionError(
                 f"{name}={wanted!r} is no comparison; give a sign and a value, such as ('<', 1e6)."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
@@ -15,21 +14,13 @@ import numpy.typing as npt
 from intake_tcga.archs4.dates import NO_DAY, Period, compared_with_period, days_of, period_of
 from intake_tcga.archs4.text_match import contains, term_of
 from intake_tcga.errors import OptionError
+from intake_tcga.facets import COMPARISONS, WRITTEN_COMPARISON
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
-_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-    "==": operator.eq,
-    "!=": operator.ne,
-}
-_WRITTEN = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*(.*?)\s*", re.DOTALL)
 _FORMS = (
     "give a value, a list of values, a compiled pattern, a comparison such as ('>=', 1e6) or '>= 1e6', a range such as "
     "('2016-01-01', None) or '2016..2017', or a function"
@@ -136,7 +127,7 @@ def as_text(wanted: Any, field: str) -> Any:
     if isinstance(wanted, tuple):
         _check_form(wanted, field)
         bounds = ["" if bound is None else _bound_as_text(bound) for bound in wanted]
-        text = (" " if bounds[0] in _COMPARE else "..").join(bounds)
+        text = (" " if bounds[0] in COMPARISONS else "..").join(bounds)
         if _written(text) is None:
             raise OptionError(f"{field}={wanted!r} is no condition; {_FORMS}.")
         return text
@@ -156,7 +147,7 @@ def _bound_as_text(bound: Any) -> str:
 
 def _written(text: str) -> tuple[Any, ...] | None:
     """Read ``>= 1e6`` and ``2016..2017``; None for any other text."""
-    if comparison := _WRITTEN.fullmatch(text):
+    if comparison := WRITTEN_COMPARISON.fullmatch(text):
         return comparison.groups()
     low, dots, high = (part.strip() for part in text.partition(".."))
     bounds = [bound for bound in (low, high) if bound]
@@ -197,7 +188,7 @@ def _any_of(column: pa.Array, wanted: list[Any]) -> Mask:
 def _check_form(wanted: tuple[Any, ...], field: str) -> None:
     if len(wanted) != 2:
         raise OptionError(f"{field}={wanted!r} is no condition; {_FORMS}.")
-    named = isinstance(wanted[0], str) and wanted[0] in _COMPARE
+    named = isinstance(wanted[0], str) and wanted[0] in COMPARISONS
     if wanted[1] is None and (named or wanted[0] is None):
         raise OptionError(f"{field}={wanted!r} has no bound; {_FORMS}.")
 
@@ -206,7 +197,7 @@ def _compared(column: pa.Array, wanted: tuple[Any, ...], field: str) -> Mask:
     """Compare numbers or dates, whichever the bounds and the column are."""
     _check_form(wanted, field)
     first, second = wanted
-    sign = first if isinstance(first, str) and first in _COMPARE else None
+    sign = first if isinstance(first, str) and first in COMPARISONS else None
     bounds = [second] if sign else [bound for bound in wanted if bound is not None]
     numbers = [_number(bound) for bound in bounds]
     are_numbers = not any(math.isnan(number) for number in numbers)
@@ -267,7 +258,7 @@ def _numbers_within(
     values: npt.NDArray[np.float64], sign: str | None, wanted: tuple[Any, ...], numbers: list[float]
 ) -> Mask:
     if sign:
-        return np.asarray(_COMPARE[sign](values, numbers[0])) & ~np.isnan(values)
+        return np.asarray(COMPARISONS[sign](values, numbers[0])) & ~np.isnan(values)
     low = -math.inf if wanted[0] is None else numbers[0]
     high = math.inf if wanted[1] is None else numbers[-1]
     return np.asarray((values >= low) & (values <= high))

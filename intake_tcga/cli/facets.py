@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from intake_tcga.facets import COMPARISONS
+
 
 def pattern_of(text: str) -> re.Pattern[str]:
     """Return a text as a regular expression that does not mind case."""
@@ -46,12 +48,7 @@ def _comparison(operator: str, text: str) -> Callable[[Any], bool]:
         bound = float(text)
     except ValueError as error:
         raise click.UsageError(f"{operator}{text} compares with a number, and {text!r} is none.") from error
-    return {
-        "<": lambda value: value is not None and value < bound,
-        ">": lambda value: value is not None and value > bound,
-        "<=": lambda value: value is not None and value <= bound,
-        ">=": lambda value: value is not None and value >= bound,
-    }[operator]
+    return lambda value: value is not None and bool(COMPARISONS[operator](value, bound))
 
 
 def _both(first: Callable[[Any], bool] | None, second: Callable[[Any], bool]) -> Callable[[Any], bool]:

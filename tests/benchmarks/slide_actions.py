@@ -81,7 +81,7 @@ def batch(tiny: str, endpoint: str, slides: list, cache: str, out: str, workers:
     def save(those, folder, **options):
         return save_images(those, folder, mpp=MPP, workers=workers, cache=cache, progress=False, **options)
 
-    save([tiny], Path(out, "tiny"))
+    save([tiny], Path(out, f"tiny of {workers}"))  # a folder of its own: what is there is not made again
     import fsspec.implementations.http  # noqa: F401
 
     import intake_tcga.transfer.ranged_http  # noqa: F401
