@@ -160,7 +160,12 @@ class VerifiedFileCache:
         return next((place.path for place in places if place.judgement.state in usable), None)
 
     def fetch(
-        self, file: RemoteFile, *, storage_options: Mapping[str, Any] | None = None, force: bool = False
+        self,
+        file: RemoteFile,
+        *,
+        storage_options: Mapping[str, Any] | None = None,
+        force: bool = False,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Path:
         """Return the local path of a file whose bytes are verified, downloading it if there is no such copy.
 
@@ -173,6 +178,8 @@ class VerifiedFileCache:
             Options of fsspec, flat for the URL's own protocol or keyed by protocol. Never changed.
         force : bool
             Download even if a good copy is there; the old one stays until the new one is verified.
+        cancelled : callable
+            Asked about twice a second; True ends the download with a TransferError, and what has come is kept.
 
         Raises
         ------
@@ -188,7 +195,7 @@ class VerifiedFileCache:
             The folder cannot be used: no space, no permission, a file in its way.
         """
         with Progress(file.name, file.size, self.progress) as progress:
-            return self._fetch(file, storage_options, force, progress, lambda: False)
+            return self._fetch(file, storage_options, force, progress, cancelled)
 
     def verify(self, file: RemoteFile) -> Path:
         """Hash the copy that :meth:`fetch` would use, whatever is remembered of it; no network.

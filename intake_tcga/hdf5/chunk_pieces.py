@@ -15,9 +15,6 @@ Piece: TypeAlias = tuple[int, Part, Part]
 """Number of a chunk along one axis, positions within it, where they go."""
 
 
-_REMEMBERED = 2**15  # pieces: along a million samples all of them would take hundreds of megabytes
-
-
 class Pieces(Sequence[Piece]):
     """What is wanted along one axis, split by the chunks that hold it; each piece is made when it is looked at.
 
@@ -41,7 +38,6 @@ class Pieces(Sequence[Piece]):
 
     def __init__(self, source: Part, dest: Part, chunk: int, length: int) -> None:
         self._chunk = chunk
-        self._made: dict[int, Piece] = {}
         self._run: tuple[int, int, int] | None = None
         if isinstance(source, slice) and isinstance(dest, slice):
             start, stop, step = source.indices(length)
@@ -63,16 +59,8 @@ class Pieces(Sequence[Piece]):
         return len(self.numbers)
 
     def __getitem__(self, index: Any) -> Any:
-        piece = self._made.get(index)
-        if piece is None:
-            if not 0 <= index < len(self.numbers):
-                raise IndexError(index)
-            if len(self._made) >= _REMEMBERED:
-                self._made = {}
-            piece = self._made[index] = self._make(index)
-        return piece
-
-    def _make(self, index: int) -> Piece:
+        if not 0 <= index < len(self.numbers):
+            raise IndexError(index)
         number = int(self.numbers[index])
         if self._run is not None:
             start, stop, dest = self._run

@@ -24,7 +24,7 @@ from intake_tcga.errors import FileFormatError
 from intake_tcga.hdf5.byte_sources import ByteSource, work_through
 from intake_tcga.hdf5.chunk_index import numbers_of
 from intake_tcga.hdf5.chunk_layout import Layout, layout_of
-from intake_tcga.hdf5.chunk_pieces import Part, Pieces, count, outer
+from intake_tcga.hdf5.chunk_pieces import Part, Piece, Pieces, count, outer
 from intake_tcga.hdf5.file import Hdf5File
 
 __all__ = ["Estimate", "Part", "Request", "estimate", "read"]
@@ -138,6 +138,10 @@ def estimate(file: Hdf5File, requests: Iterable[Request]) -> Estimate:
 # ── what is wanted of which chunk ─────────────────────────────────────────────────────────────────────────────────
 
 
+_Pieces: TypeAlias = tuple[Piece, ...]
+"""What is wanted of one chunk: a piece for each axis."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     """A request, and how what it wants is spread over chunks."""
@@ -151,35 +155,41 @@ class _Job:
         """Number of chunks that hold what is wanted."""
         return math.prod(map(len, self.axes))
 
-    def numbers(self, cells: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
-        """Return the numbers of the chunks of cells, which count the pieces of all axes in C order."""
+    def spread(self, cells: npt.NDArray[np.intp]) -> tuple[npt.NDArray[np.int64], list[_Pieces]]:
+        """Return the numbers of some chunks, which count the pieces of all axes in C order, and their pieces."""
         at = np.unravel_index(cells, [len(axis) for axis in self.axes])
-        return numbers_of(
+        numbers = numbers_of(
             [axis.numbers[i] for axis, i in zip(self.axes, at, strict=True)], self.layout.counts
         )
+        along = []
+        for axis, i in zip(self.axes, at, strict=True):
+            made = {one: axis[one] for one in np.unique(i).tolist()}
+            along.append([made[one] for one in i.tolist()])
+        return numbers, list(zip(*along, strict=True)) if along else [()]
 
-    def decode(self, cell: int, data: Any, mask: int) -> npt.NDArray[Any]:
-        """Decode the chunk of one cell; what does not decode is a ValueError."""
+    def decode(self, pieces: _Pieces, data: Any, mask: int) -> npt.NDArray[Any]:
+        """Decode a chunk; what does not decode is a ValueError."""
         shape = self.layout.grid
         if self.layout.index is None:  # in one piece: the last block is shorter
-            shape = self.layout.chunk_shape(self._start(self._pieces(cell)))
+            shape = self.layout.chunk_shape(self._start(pieces))
         return self.layout.decode(data, mask, shape)
 
-    def place(self, cell: int, chunk: npt.NDArray[Any]) -> None:
-        """Put what is wanted of the chunk of one cell where it goes."""
-        _, source, dest = zip(*self._pieces(cell), strict=True)
-        self.request.target[outer(dest)] = chunk[outer(source)]
+    def place(self, pieces: _Pieces, chunk: npt.NDArray[Any]) -> None:
+        """Put what is wanted of a chunk where it goes."""
+        to, at = [piece[2] for piece in pieces], [piece[1] for piece in pieces]
+        self.request.target[outer(to)] = chunk[outer(at)]
 
-    def place_fill(self, cell: int) -> None:
+    def place_fill(self, pieces: _Pieces) -> None:
         """Put the fill value where a chunk that was never written would go."""
-        self.request.target[outer([piece[2] for piece in self._pieces(cell)])] = self.layout.fill
+        self.request.target[outer([piece[2] for piece in pieces])] = self.layout.fill
 
-    def where(self, cell: int) -> str:
-        """Name the dataset and the positions that the chunk of a cell holds."""
-        start = self._start(self._pieces(cell))
+    def where(self, pieces: _Pieces) -> str:
+        """Name the dataset and the positions that a chunk holds."""
         spans = [
             f"{at}–{min(at + length, whole) - 1}"
-            for at, length, whole in zip(start, self.layout.grid, self.layout.shape, strict=True)
+            for at, length, whole in zip(
+                self._start(pieces), self.layout.grid, self.layout.shape, strict=True
+            )
         ]
         if len(spans) == 2:
             return f"the chunk of {self.request.path!r} at rows {spans[0]}, columns {spans[1]}"
@@ -191,21 +201,19 @@ class _Job:
         if not self.axes:
             self.request.target[()] = dataset[()]
             return
-        for cell in range(self.chunks):
-            start = self._start(self._pieces(cell))
+        for pieces in self._each():
+            start = self._start(pieces)
             shape = self.layout.chunk_shape(start)
             block = tuple(slice(at, at + length) for at, length in zip(start, shape, strict=True))
-            self.place(cell, dataset[block])
+            self.place(pieces, dataset[block])
 
-    def _pieces(self, cell: int) -> list[Any]:
-        found = []
-        for axis in reversed(self.axes):
-            cell, at = divmod(cell, len(axis))
-            found.append(axis[at])
-        found.reverse()
-        return found
+    def _each(self) -> Iterator[_Pieces]:
+        for start in range(
+            0, self.chunks, _SLAB
+        ):  # along a million samples all would take hundreds of megabytes
+            yield from self.spread(np.arange(start, min(start + _SLAB, self.chunks)))[1]
 
-    def _start(self, pieces: Sequence[Any]) -> tuple[int, ...]:
+    def _start(self, pieces: _Pieces) -> tuple[int, ...]:
         return tuple(piece[0] * length for piece, length in zip(pieces, self.layout.grid, strict=True))
 
 
@@ -235,8 +243,8 @@ def _damaged(file: Hdf5File, path: str, error: FileFormatError) -> FileFormatErr
 
 # ── where it is ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-_Located: TypeAlias = tuple[_Job, int, int, int, int]
-"""A job, the cell of a chunk of it, and the chunk's offset, stored size and filter mask."""
+_Located: TypeAlias = tuple[_Job, _Pieces, int, int, int]
+"""A job, the pieces of a chunk of it, and the chunk's offset, stored size and filter mask."""
 
 
 def _slabs(file: Hdf5File, source: ByteSource, jobs: Iterable[_Job]) -> Iterator[list[_Located]]:
@@ -255,8 +263,9 @@ def _slabs(file: Hdf5File, source: ByteSource, jobs: Iterable[_Job]) -> Iterator
 def _located(
     file: Hdf5File, source: ByteSource, job: _Job, cells: npt.NDArray[np.intp]
 ) -> Iterator[_Located]:
+    numbers, pieces = job.spread(cells)
     try:
-        places = job.layout.locate(job.numbers(cells), source.read)
+        places = job.layout.locate(numbers, source.read)
     except FileFormatError as error:
         raise _damaged(file, job.request.path, error) from error
     most = 2 * math.prod(job.layout.grid) * job.layout.stored.itemsize + 2**16
@@ -265,12 +274,12 @@ def _located(
         at = int(np.argmax(wrong))
         offset, size = int(places.offset[at]), int(places.size[at])
         raise FileFormatError(
-            f"{file.path} is damaged: {job.where(int(cells[at]))} lies at bytes {offset} to {offset + size}, and the "
+            f"{file.path} is damaged: {job.where(pieces[at])} lies at bytes {offset} to {offset + size}, and the "
             f"file has {source.end}. {file.remedy}"
         )
     return zip(
         [job] * len(cells),
-        cells.tolist(), places.offset.tolist(), places.size.tolist(), places.mask.tolist(),
+        pieces, places.offset.tolist(), places.size.tolist(), places.mask.tolist(),
         strict=True,
     )  # fmt: skip
 
@@ -281,9 +290,9 @@ def _located(
 def _fill(file: Hdf5File, source: ByteSource, slab: list[_Located]) -> None:
     """Read and decode chunks, in threads when there is enough to do."""
     stored = sorted((one for one in slab if one[3]), key=_offset)
-    for job, cell, _, size, _ in slab:
+    for job, pieces, _, size, _ in slab:
         if not size:
-            job.place_fill(cell)
+            job.place_fill(pieces)
     if not stored:
         return
     windows = list(_windows(stored, source))
@@ -320,19 +329,19 @@ def _fill_window(file: Hdf5File, source: ByteSource, window: list[_Located]) -> 
     try:
         bodies = source.read([(offset, size) for _, _, offset, size, _ in window])
     except FileFormatError as error:
-        job, cell = window[0][:2]
+        job, pieces = window[0][:2]
         raise FileFormatError(
-            f"{file.path} is damaged: {job.where(cell)}, or one after it, cannot be read ({error}). {file.remedy}"
+            f"{file.path} is damaged: {job.where(pieces)}, or one after it, cannot be read ({error}). {file.remedy}"
         ) from error
     source.inflating(partial(_decode_window, file, window, bodies))
 
 
 def _decode_window(file: Hdf5File, window: list[_Located], bodies: Sequence[bytes | memoryview]) -> None:
-    for (job, cell, _, _, mask), body in zip(window, bodies, strict=True):
+    for (job, pieces, _, _, mask), body in zip(window, bodies, strict=True):
         try:
-            chunk = job.decode(cell, body, mask)
+            chunk = job.decode(pieces, body, mask)
         except ValueError as error:
             raise FileFormatError(
-                f"{file.path} is damaged: {job.where(cell)} does not decode ({error}). {file.remedy}"
+                f"{file.path} is damaged: {job.where(pieces)} does not decode ({error}). {file.remedy}"
             ) from error
-        job.place(cell, chunk)
+        job.place(pieces, chunk)

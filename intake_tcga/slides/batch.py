@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -50,8 +51,12 @@ def run_batch(
     if not is_whole(workers) or workers < 1:
         raise OptionError(f"workers={workers!r} is not possible; give 1 or more slides at a time.")
     workers = int(workers)
+    stop = threading.Event()
     shares = [
-        replace(source, at_once=max(1, AT_ONCE // workers), cache=_silent(source.cache)) for source in sources
+        replace(
+            source, at_once=max(1, AT_ONCE // workers), cache=_silent(source.cache), cancelled=stop.is_set
+        )
+        for source in sources
     ]
     results: list[Result | None] = [None] * len(sources)
     failures: dict[str, Exception] = {}
@@ -71,7 +76,8 @@ def run_batch(
                 else:
                     results[tasks[task]] = task.result()
                 bar.update(1)
-    finally:  # also on Ctrl-C: what has not begun never will
+    finally:  # also on Ctrl-C: what has not begun never will, and downloads end
+        stop.set()
         pool.shutdown(wait=True, cancel_futures=True)
         bar.close()
     return results, failures

@@ -39,6 +39,10 @@ _OF_GDC = re.compile(r"TCGA-|[0-9a-f]{8}-", re.IGNORECASE)
 _BLOCK = 32 * 1024  # bytes of metadata read at once at least: directories are small, and far from each other
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class SlideSource:
     """Where one slide is, with all that is needed to read it. A value: it opens nothing, and pickles."""
@@ -59,6 +63,8 @@ class SlideSource:
     token: Token = field(default_factory=Token)
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     at_once: int = AT_ONCE
+    cancelled: Callable[[], bool] = field(default=_never, repr=False, compare=False)
+    """Asked while the whole file is downloaded; True ends that."""
 
     @classmethod
     def local_or_url(
@@ -164,7 +170,8 @@ class SlideSource:
             return self, lambda: None
         file = self._remote_file()
         was_there = self.cache.find(file) is not None
-        path = self.cache.fetch(file, storage_options=self._options_of_download())
+        options = self._options_of_download()
+        path = self.cache.fetch(file, storage_options=options, cancelled=self.cancelled)
         return self._at(path), lambda: None if was_there else _remove(path)
 
     def _at(self, path: Path) -> SlideSource:

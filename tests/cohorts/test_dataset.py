@@ -331,9 +331,9 @@ def reads(monkeypatch):
     seen = []
     original = chunks._Job.place
 
-    def counting(job, cell, chunk):
-        seen.append((job.request.path, job._start(job._pieces(cell))))
-        original(job, cell, chunk)
+    def counting(job, pieces, chunk):
+        seen.append((job.request.path, job._start(pieces)))
+        original(job, pieces, chunk)
 
     monkeypatch.setattr(chunks._Job, "place", counting)
     return seen
