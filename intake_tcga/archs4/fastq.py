@@ -203,12 +203,7 @@ def merge(sample: str, parts: Sequence[Reads]) -> Reads:
     return Reads(sample, first, tuple(path for part in parts for path in part.second))
 
 
-def count_records(
-    path: Path,
-    *,
-    on_bytes: Callable[[int], None] = lambda done: None,
-    alive: Callable[[], None] = lambda: None,
-) -> int:
+def count_records(path: Path, *, alive: Callable[[], None] = lambda: None) -> int:
     """Read a FASTQ file through to its end, and return the number of its records.
 
     This is what notices a cut or damaged file, of which kallisto says nothing: gzip's own checksums, a last record
@@ -218,8 +213,6 @@ def count_records(
     ----------
     path : Path
         The file.
-    on_bytes : callable
-        Told how many of the file's own bytes have been read.
     alive : callable
         Called now and then; may raise.
 
@@ -228,23 +221,30 @@ def count_records(
     FileFormatError
         The file is damaged, or ends within a record.
     """
-    lines, before, last = 0, b"", b""
-    with _opened(path) as (stream, raw):
+    newlines, before, last = 0, b"", b""
+    with _opened(path) as stream:
         while block := _read(stream, path, _BLOCK):
             alive()
-            lines += block.count(b"\n")
+            newlines += block.count(b"\n")
             before, last = (last, block) if len(block) == _BLOCK else ((before + last)[-_BLOCK:], block)
-            on_bytes(raw.tell())
-    end = before + last
-    stripped = end.rstrip(b"\r\n")
-    blank = end[len(stripped) :].count(b"\n")
-    lines = lines - blank + 1 if stripped else 0
-    record = stripped.split(b"\n")[-4:]
-    if lines % 4 or (len(record) == 4 and not _is_record([line.rstrip(b"\r") for line in record])):
-        raise FileFormatError(
-            f"{path} ends in the middle of a record, after {lines // 4:,} whole ones; fetch it again."
-        )
+    tail = (before + last).split(b"\n")
+    lines = newlines + 1  # the last one may lack its newline
+    # A read of which trimming left nothing has blank lines of its own: only those after a whole record are none.
+    while lines and (lines % 4 or not _is_whole(tail[-4:])):
+        if not tail or tail[-1].rstrip(b"\r"):
+            raise FileFormatError(
+                f"{path} ends in the middle of a record, after {(lines - 1) // 4:,} whole ones; fetch it again."
+            )
+        tail.pop()
+        lines -= 1
     return lines // 4
+
+
+def _is_whole(end: Sequence[bytes]) -> bool:
+    """Tell whether the last lines of a file, without their newlines, end a record."""
+    lines = [line.rstrip(b"\r") for line in end]
+    # Fewer than four are at hand of a record that is longer than what is remembered of the file.
+    return _is_record(lines) if len(lines) == 4 else any(lines[-1:])
 
 
 def _on_its_own(path: Path, name: FastqName) -> FastqName:
@@ -290,7 +290,7 @@ def _are_mates(first: dict[str, Path], second: dict[str, Path], certain: bool) -
 
 def _first_records(path: Path) -> list[bytes]:
     """Return the title lines of a file's first records, which must be records."""
-    with _opened(path) as (stream, _):
+    with _opened(path) as stream:
         lines = _read(stream, path, 4 * _BLOCK).split(b"\n", 4 * _COMPARED)[: 4 * _COMPARED]
     records = [[line.rstrip(b"\r") for line in lines[at : at + 4]] for at in range(0, len(lines), 4)]
     whole = [record for record in records if len(record) == 4]
@@ -327,12 +327,12 @@ def _shown(title: bytes) -> str:
 
 
 class _opened:
-    """The decompressed stream of a file, and the file itself, whose position tells how far reading has come."""
+    """The decompressed stream of a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def __enter__(self) -> tuple[IO[bytes], IO[bytes]]:
+    def __enter__(self) -> IO[bytes]:
         try:
             self._raw = self.path.open("rb")
         except OSError as error:
@@ -348,8 +348,8 @@ class _opened:
                     f"{self.path} is {kind}, which kallisto does not read; convert it to .fastq.gz."
                 )
         if not start.startswith(b"\x1f\x8b"):
-            return self._raw, self._raw
-        return gzip.GzipFile(fileobj=self._raw), self._raw  # type: ignore[return-value]
+            return self._raw
+        return gzip.GzipFile(fileobj=self._raw)  # type: ignore[return-value]
 
     def __exit__(self, *_: object) -> None:
         self._raw.close()

@@ -161,6 +161,25 @@ def test_counting(tmp_path_factory, number, packed, windows, blank, last_newline
     assert count_records(path) == number
 
 
+EMPTY = b"@E\n\n+\n\n"  # a read of which trimming left nothing
+
+
+@pytest.mark.parametrize("windows", [False, True])
+@pytest.mark.parametrize("blank", [0, 1, 3, 4, 5])
+@pytest.mark.parametrize("empty_at", ["first", "last", "last two", "alone"])
+def test_empty_reads_are_reads(tmp_path, empty_at, blank, windows):
+    whole = fastq(FIRST)
+    bodies = {"first": EMPTY + whole, "last": whole + EMPTY, "last two": whole + 2 * EMPTY, "alone": EMPTY}
+    body = bodies[empty_at] + b"\n" * blank
+    path = write(tmp_path / "a.fastq", body.replace(b"\n", b"\r\n") if windows else body)
+    assert count_records(path) == bodies[empty_at].count(b"@")
+    if not blank and not windows:
+        write(path, body[:-1])  # kallisto, too, takes the last newline as said
+        assert count_records(path) == bodies[empty_at].count(b"@")
+        with pytest.raises(FileFormatError, match="middle of a record"):
+            count_records(write(path, bodies[empty_at] + b"@E\n\n"))
+
+
 @given(st.data())
 def test_a_cut_file_is_never_counted_as_whole(tmp_path_factory, data):
     body = fastq(FIRST)
@@ -178,8 +197,17 @@ def test_records_across_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr("intake_tcga.archs4.fastq._BLOCK", 200)
     body = fastq(FIRST)
     assert count_records(write(tmp_path / "a.fastq.gz", body)) == len(FIRST)
+    assert count_records(write(tmp_path / "a.fastq.gz", body + EMPTY)) == len(FIRST) + 1
     with pytest.raises(FileFormatError):
         count_records(write(tmp_path / "b.fastq.gz", body[:-20]))
+    for blank in (
+        399,
+        400,
+        401,
+        402,
+    ):  # more than is remembered of the end: no number of records may come of it
+        with pytest.raises(FileFormatError):
+            count_records(write(tmp_path / "c.fastq.gz", body + b"\n" * blank))
 
 
 def test_gzip_that_is_cut_or_damaged(tmp_path):
