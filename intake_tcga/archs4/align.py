@@ -186,15 +186,26 @@ class _Batch:
         with Progress("kallisto", sum(sizes.values()), self.cache.progress) as bar:
             for name, sample in samples.found.items():
                 try:
-                    reads = self._reads(name, sample)
-                    found[name] = _Aligned(
-                        reads, self.quantify(reads, on_part=_part_of(bar, name, sizes[name]))
-                    )
-                    bar.at(name, sizes[name])
-                    self._discard(sample)
+                    found[name] = self._aligned(name, sample, _part_of(bar, name, sizes[name]))
                 except IntakeTcgaError as error:
                     samples.failures[name] = error
+                    continue
+                bar.at(name, sizes[name])
+                self._discard(name, sample)
         return found
+
+    def _aligned(self, name: str, sample: Reads | Run, on_part: Callable[[float], None]) -> _Aligned:
+        try:
+            reads = self._reads(name, sample)
+            return _Aligned(reads, self.quantify(reads, on_part=on_part))
+        except IntakeTcgaError:
+            raise
+        except OSError as error:  # of the folder for temporary files; all others have errors of their own
+            where = error.filename or "the folder for temporary files"
+            raise AlignmentError(
+                f"{name}: {where} cannot be used ({error.strerror or error}); free some space there, or set TMPDIR to "
+                "another folder."
+            ) from error
 
     def _reads(self, name: str, sample: Reads | Run) -> Reads:
         if isinstance(sample, Reads):
@@ -205,10 +216,14 @@ class _Batch:
             name, [reads for (_, part), group in groups for reads in pair(part, group, layout=self.layout)]
         )
 
-    def _discard(self, sample: Reads | Run) -> None:
-        if isinstance(sample, Run) and not self.keep_fastq:
+    def _discard(self, name: str, sample: Reads | Run) -> None:
+        if not isinstance(sample, Run) or self.keep_fastq:
+            return
+        try:
             for file in sample.files:
                 self.cache.clear(version=file.version, name=file.name)
+        except OSError as error:
+            warnings.warn(f"{name} is aligned, and its files stay: {error}", stacklevel=4)
 
 
 def _part_of(bar: Progress, name: str, size: int) -> Callable[[float], None]:
@@ -321,7 +336,10 @@ def _text(labels: Any) -> npt.NDArray[np.object_]:
 
 
 def _size(sample: Reads | Run) -> int:
-    return sample.size if isinstance(sample, Run) else sum(path.stat().st_size for path in sample.files)
+    """Return how many bytes there are, for the bar alone: of files that are there no longer, their sample tells."""
+    if isinstance(sample, Run):
+        return sample.size
+    return sum(path.stat().st_size for path in sample.files if path.exists())
 
 
 def _cache(
@@ -329,14 +347,8 @@ def _cache(
 ) -> VerifiedFileCache:
     if not isinstance(cache, VerifiedFileCache):
         return VerifiedFileCache(cache, offline=offline, progress=progress)
-    return VerifiedFileCache(
-        cache.root,
-        read_only=cache.read_only,
-        verify=cache.verify_mode,
-        offline=cache.offline if offline is None else offline,
-        budget=cache.budget,
-        progress=cache.progress if progress is None else progress,
-    )
+    asked = {"offline": offline, "progress": progress}
+    return cache.but(**{name: value for name, value in asked.items() if value is not None})
 
 
 def _threads(threads: int | None) -> int:

@@ -67,9 +67,7 @@ def find_index(wanted: RemoteFile, cache: VerifiedFileCache) -> Index | None:
 
     What it must be is told by the memory of the cache that it was built in.
     """
-    kept = VerifiedFileCache(
-        cache.root, read_only=cache.read_only, verify=cache.verify_mode, offline=True, progress=False
-    )
+    kept = cache.but(offline=True, progress=False)
     for root in (*cache.read_only, cache.root):
         stamps = _stamps(root).of(root / wanted.folder / wanted.name)
         for stamp in sorted(stamps, key=lambda stamp: stamp.verified_at, reverse=True):

@@ -1,5 +1,6 @@
 """The whole way with the real kallisto, on reads whose origin is known."""
 
+import errno
 import gzip
 import os
 import signal
@@ -15,12 +16,14 @@ import xarray as xr
 from fastq_files import PER_GENE, MadeUp, ena_report, ensembl_bodies, fastq, gene_id, transcript_id, write
 from faulty_server import FaultyServer
 
-from intake_tcga.archs4 import kallisto, kallisto_index
+from intake_tcga.archs4 import kallisto, kallisto_index, quantification
 from intake_tcga.archs4.align import align
+from intake_tcga.archs4.reference import Wanted
 from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.digest import Digest
 from intake_tcga.errors import (
     AlignmentError,
+    CacheError,
     FileFormatError,
     IntakeTcgaError,
     MissingDependencyError,
@@ -190,6 +193,38 @@ def test_all_failures_are_told_together(run, tmp_path):
             run(tmp_path, errors=errors)
 
 
+def test_a_full_disk_fails_one_sample_and_leaves_what_is_finished(run, tmp_path, monkeypatch):
+    good, bad = (write(tmp_path / name, fastq(FIRST[:5000])) for name in ("good.fq", "late.fq"))
+    real = quantification.run
+
+    def on_a_full_disk(command, *args, **options):
+        if str(bad) in command:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(command, *args, **options)
+
+    monkeypatch.setattr(quantification, "run", on_a_full_disk)
+    with pytest.warns(UserWarning, match="1 of 2 samples are left out(?s:.)*late: .*No space left.*TMPDIR"):
+        ds = run([good, bad], errors="skip")
+    assert ds["sample"].values.tolist() == ["good"]
+    with pytest.raises(AlignmentError, match="late: .*No space left") as caught:
+        run(bad)
+    assert caught.value.__cause__.errno == errno.ENOSPC
+
+
+def test_a_file_that_goes_away_fails_its_sample_alone(run, tmp_path, monkeypatch):
+    good, bad = (write(tmp_path / name, fastq(FIRST[:5000])) for name in ("good.fq", "late.fq"))
+    obtain = Wanted.obtain
+
+    def and_meanwhile(*args, **options):
+        bad.unlink()
+        return obtain(*args, **options)
+
+    monkeypatch.setattr(Wanted, "obtain", and_meanwhile)
+    with pytest.warns(UserWarning, match=r"late\.fq cannot be read"):
+        ds = run([good, bad], errors="skip")
+    assert ds["sample"].values.tolist() == ["good"]
+
+
 @pytest.mark.parametrize(
     ("options", "kind", "says"),
     [
@@ -259,6 +294,21 @@ def test_runs_and_ensembl(server, tmp_path):
     assert not list(kept.rglob("*.gz"))
     with pytest.raises(OfflineError):
         align("SRP000001", **options, offline=True)
+
+
+def test_a_download_that_cannot_be_removed_costs_nothing(server, tmp_path, monkeypatch):
+    def refuse(self, **which):
+        raise CacheError(f"{which['name']} cannot be removed (Permission denied); allow it and try again.")
+
+    monkeypatch.setattr(VerifiedFileCache, "clear", refuse)
+    with pytest.warns(
+        UserWarning, match="SRR000002 is aligned, and its files stay: .*cannot be removed"
+    ) as warned:
+        ds = align(
+            "SRP000001", cache=tmp_path, ensembl_url=server.url(), ena_url=server.url(), keep_fastq=False
+        )
+    assert ds["sample"].values.tolist() == ["SRR000001", "SRR000002"]
+    assert {warning.filename for warning in warned} == {__file__}
 
 
 def test_a_run_of_another_species(server, tmp_path):
