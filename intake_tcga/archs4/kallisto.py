@@ -112,7 +112,8 @@ def find_kallisto(given: str | os.PathLike[str] | None, folder: Path) -> Kallist
         path = bundled if os.access(bundled, os.X_OK) else _executable_copy(bundled, folder)
         return Kallisto(path, _version(path))
     if on_path := shutil.which("kallisto"):
-        return Kallisto(Path(on_path).absolute(), _version(Path(on_path)))
+        path = Path(on_path).absolute()  # it runs in other folders than this
+        return Kallisto(path, _version(path))
     raise MissingDependencyError(
         "kallisto, which aligns the reads, is not installed: pip install --no-deps 'kb-python>=0.30.2' brings its "
         "binary (of the other packages that kb-python asks for none is needed here; pip install 'intake-tcga[align]' "

@@ -70,6 +70,14 @@ def test_that_of_the_package_comes_first_then_path(tmp_path, monkeypatch):
         kallisto.find_kallisto(None, tmp_path)
 
 
+def test_one_on_a_relative_path(tmp_path, monkeypatch):
+    on_path = pretender(tmp_path / "bin" / "kallisto")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", f"bin{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(kallisto, "_bundled", lambda: None)
+    assert kallisto.find_kallisto(None, tmp_path) == Kallisto(on_path, "9.9.9")
+
+
 def test_a_binary_that_lost_its_bit_is_copied(tmp_path, monkeypatch):
     path = pretender(tmp_path / "site" / "kallisto")
     path.chmod(0o644)
