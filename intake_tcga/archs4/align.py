@@ -78,7 +78,8 @@ def align(
         Counts of genes: kallisto's estimates summed over the transcripts of a gene, then rounded. Counts of
         transcripts: rounded. Or transcripts per million, not rounded.
     transcriptome : path or URL, or sequence of these, optional
-        FASTA files to use instead of Ensembl's; genes are told by headers as Ensembl or GENCODE write them.
+        FASTA files to use instead of Ensembl's; genes are told by headers as Ensembl or GENCODE write them (GENCODE's
+        tell no gene's biotype, which is ``""`` then).
     layout : {"auto", "paired", "single"}
         ``paired`` takes the names' word for which files are mates; ``single`` takes each file as single reads.
     fragment_length, fragment_sd : float

@@ -6,7 +6,7 @@ import gzip
 import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +45,9 @@ class Transcript:
     def of(cls, header: str) -> Transcript:
         """Read a header of Ensembl's or GENCODE's.
 
+        GENCODE writes the transcript's biotype alone: a protein-coding gene has transcripts of many, so none is taken
+        for the gene's.
+
         Examples
         --------
         >>> Transcript.of("ENST00000633705.1 cdna chromosome:GRCh38:7:1:2:1 gene:ENSG00000211751.9 "
@@ -55,7 +58,7 @@ class Transcript:
         name, _, rest = header.partition(" ")
         parts = name.split("|")
         if len(parts) >= _GENCODE_FIELDS and parts[1].startswith("ENS"):
-            return cls(name, unversioned(parts[0]), unversioned(parts[1]), parts[5] or parts[1], parts[7])
+            return cls(name, unversioned(parts[0]), unversioned(parts[1]), parts[5] or parts[1], "")
         told = dict(_FIELD.findall(rest.partition(" description:")[0]))
         gene = unversioned(told["gene"]) if "gene" in told else None
         return cls(
@@ -70,9 +73,6 @@ class Transcriptome:
     files: tuple[Path, ...]
     transcripts: Mapping[str, Transcript]
     """By name, in the files' order."""
-
-    origin: Mapping[str, object] = field(default_factory=dict)
-    """Where it comes from, for the attributes of what is made with it."""
 
     def genes(self) -> Genes:
         """Return the genes that the transcripts belong to.
@@ -119,7 +119,7 @@ class Genes:
         return sums
 
 
-def read_transcriptome(files: Sequence[Path], *, origin: Mapping[str, object] | None = None) -> Transcriptome:
+def read_transcriptome(files: Sequence[Path]) -> Transcriptome:
     """Read the headers of FASTA files, plain or gzipped; each file is read through, gzip's checksums included.
 
     Raises
@@ -144,7 +144,7 @@ def read_transcriptome(files: Sequence[Path], *, origin: Mapping[str, object] | 
         raise FileFormatError(
             f"{len(twice):,} transcripts are there more than once ({_some(twice)}); leave one of the files out."
         )
-    return Transcriptome(tuple(files), _with_unique_ids(transcripts), origin or {})
+    return Transcriptome(tuple(files), _with_unique_ids(transcripts))
 
 
 def unversioned(name: str) -> str:

@@ -302,7 +302,7 @@ def test_a_download_that_cannot_be_removed_costs_nothing(server, tmp_path, monke
 
     monkeypatch.setattr(VerifiedFileCache, "clear", refuse)
     with pytest.warns(
-        UserWarning, match="SRR000002 is aligned, and its files stay: .*cannot be removed"
+        UserWarning, match="SRR00000[12] is aligned, and its files stay: .*cannot be removed"
     ) as warned:
         ds = align(
             "SRP000001", cache=tmp_path, ensembl_url=server.url(), ena_url=server.url(), keep_fastq=False

@@ -31,11 +31,22 @@ def test_blocks_may_cut_anywhere(tmp_path, monkeypatch):
     assert list(read_transcriptome([path]).transcripts) == [h.split()[0] for h in MADE_UP.headers]
 
 
+GENCODE = "ENST0000045632{n}.2|ENSG00000290825.1|OTTHUMG00000002860.3|-|DDX11L2-20{n}|DDX11L2|1657|{kind}|"
+
+
 def test_gencode():
-    header = "ENST00000456328.2|ENSG00000290825.1|OTTHUMG00000002860.3|-|DDX11L2-202|DDX11L2|1657|lncRNA|"
+    header = GENCODE.format(n=8, kind="lncRNA")
     transcript = Transcript.of(header)
     assert (transcript.id, transcript.gene) == ("ENST00000456328", "ENSG00000290825")
-    assert (transcript.symbol, transcript.biotype, transcript.name) == ("DDX11L2", "lncRNA", header)
+    assert (transcript.symbol, transcript.name) == ("DDX11L2", header)
+
+
+@pytest.mark.parametrize("kind", ["retained_intron", "protein_coding", "UTR5:1-60|CDS:61-1041"])
+def test_gencode_tells_no_biotype_of_a_gene(tmp_path, kind):
+    headers = [GENCODE.format(n=n, kind=kind) for n, kind in enumerate([kind, "protein_coding"])]
+    path = write(tmp_path / "a.fa", "".join(f">{header}\nACGT\n" for header in headers).encode())
+    genes = read_transcriptome([path]).genes()
+    assert (genes.symbols, genes.biotypes) == (("DDX11L2",), ("",))
 
 
 def test_ids_that_versions_tell_apart_keep_them(tmp_path):
