@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,6 +24,7 @@ from intake_tcga.cache.contents import CachedFile
 from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import (
     AccessDeniedError,
+    IntegrityError,
     MissingFileError,
     OfflineError,
     OptionError,
@@ -69,17 +70,19 @@ def open_archs4(
     Parameters
     ----------
     source
-        A release (``"human_gene_v2.5"``, see :func:`list_archs4`): its copy in the cache if it was downloaded, else
-        read from where it is published, range by range. Or a path (whatever ends in ``.h5`` is one): the file is used
-        as it is, and not copied. Or any URL that fsspec opens: read range by range, or from
+        A release (``"human_gene_v2.5"``, see :func:`list_archs4`): its verified copy in the cache if it was downloaded,
+        else read from where it is published, range by range. Or a path (whatever ends in ``.h5`` is one): the file is
+        used as it is, and not copied. Or any URL that fsspec opens: read range by range, or from
         its copy in the cache, as long as the server has the same bytes; offline, from the copy made last.
+        A copy that changed since it was verified is hashed first; one that is damaged is not used.
     chunks
         None for an array that is read when it is used; ``{}`` for dask arrays, all features of about 128 MiB of samples
         each; or sizes, as in :func:`xarray.open_dataset`.
     download
         Download the whole file first, where it is not in the cache; see :func:`download_archs4`.
     force
-        With ``download``: download it also where it is.
+        Download it again where it is in the cache, also without ``download``; the old copy stays until the new one is
+        verified. What is not in the cache is downloaded only with ``download``.
     cache
         Where downloads go, and what is kept of remote files; the default one if None.
     storage_options
@@ -123,7 +126,7 @@ def open_archs4(
     from intake_tcga.archs4.dataset import open_dataset
 
     cache = _with_offline(cache, offline)
-    place = _located(source, cache, storage_options, download=download, force=force)
+    place = _located(source, _Asking(cache, storage_options, download, force))
     file = Hdf5File(place.where, state=cache.root / ".intake-tcga")
     ds = open_dataset(file, chunks=chunks, attrs=place.attrs, progress=cache.progress)
     if isinstance(place.where, Path):
@@ -167,8 +170,7 @@ def download_archs4(
     OfflineError, RemoteNotFoundError, AccessDeniedError, TransferError
         It could not be fetched, from neither of its places.
     """
-    cache = cache or VerifiedFileCache()
-    place = _located(name, cache, storage_options, download=True, force=force)
+    place = _located(name, _Asking(cache or VerifiedFileCache(), storage_options, download=True, force=force))
     assert isinstance(place.where, Path)
     return place.where
 
@@ -237,6 +239,11 @@ class _Asking:
 
     cache: VerifiedFileCache
     storage_options: Mapping[str, Any] | None
+    download: bool
+    """Whether files that are not in the cache are downloaded."""
+
+    force: bool
+    """Whether files that are in the cache are downloaded again."""
 
     def ranged(self, url: str, size: int | None = None) -> RangedFile:
         """Ask for a file's identity, so that a file that is not there is noticed here."""
@@ -251,11 +258,28 @@ class _Asking:
         _ = file.identity
         return file
 
-    def downloaded(self, file: RemoteFile, about: int | None, *, force: bool) -> Path:
-        """Fetch a file, and say beforehand what that takes."""
-        if force or self.cache.find(file) is None:
-            self._announce(file, about)
-        return self.cache.fetch(file, storage_options=self.storage_options, force=force)
+    def copy(self, file: RemoteFile, about: int | None = None) -> Path | None:
+        """Return the verified copy of a file: the one in the cache, or a new one where that is asked for; else None."""
+        is_here = self.cache.find(file) is not None
+        if is_here and not self.force and (kept := self._kept(file)):
+            return kept
+        if not (self.download or (is_here and self.force)):
+            return None
+        self._announce(file, about)
+        return self.cache.fetch(file, storage_options=self.storage_options, force=self.force)
+
+    def _kept(self, file: RemoteFile) -> Path | None:
+        """Verify the copy in the cache: hash it, unless its stamp holds. One that is damaged counts as none."""
+        try:
+            return self.cache.but(offline=True).fetch(file)  # never a download that nobody asked for
+        except (IntegrityError, OfflineError):
+            if self.cache.offline:
+                raise
+            _logger.warning(
+                "The copy of %s in %s is damaged and not used; download=True replaces it.",
+                file.name, self.cache.root,
+            )  # fmt: skip
+            return None
 
     def _announce(self, file: RemoteFile, about: int | None) -> None:
         root = self.cache.root
@@ -271,16 +295,8 @@ class _Asking:
             progress.say(sentence)
 
 
-def _located(
-    source: str | os.PathLike[str],
-    cache: VerifiedFileCache,
-    storage_options: Mapping[str, Any] | None,
-    *,
-    download: bool,
-    force: bool,
-) -> _Place:
+def _located(source: str | os.PathLike[str], asking: _Asking) -> _Place:
     """Find out what a user means, and where it is."""
-    asking = _Asking(cache, storage_options)
     if not isinstance(source, str | os.PathLike):
         raise OptionError(
             f"{source!r} is no file; give a release such as 'human_gene_v2.5', a path, or a URL; several files are "
@@ -288,16 +304,16 @@ def _located(
         )
     if not isinstance(source, str):
         return _local(Path(source))
-    releases = known_releases(cache)
+    releases = known_releases(asking.cache)
     if "://" in source or "::" in source:
         if release := release_at(source, releases):
-            return _released(release, asking, download=download, force=force)
+            return _released(release, asking)
         if "::" not in source and source.startswith(("file:", "local:")):
             return _local(Path(_without_protocol(source)))
-        return _elsewhere(source, asking, download=download, force=force)
+        return _elsewhere(source, asking)
     if _is_path(source):
         return _local(Path(source))
-    return _released(find_release(source, releases), asking, download=download, force=force)
+    return _released(find_release(source, releases), asking)
 
 
 def _is_path(text: str) -> bool:
@@ -317,15 +333,12 @@ def _local(path: Path) -> _Place:
     return _Place(path, {_SOURCE: str(path)})
 
 
-def _released(release: Release, asking: _Asking, *, download: bool, force: bool) -> _Place:
+def _released(release: Release, asking: _Asking) -> _Place:
     if release.version == LATEST:
-        return _latest(release, asking, download=download, force=force)
+        return _latest(release, asking)
     attrs = _attrs(release)
-    cached = asking.cache.find(release.remote_file())
-    if cached is not None and not (download and force):
-        return _Place(cached, attrs)
-    if download:
-        path = _at_either(release, lambda r: asking.downloaded(r.remote_file(), r.about_bytes, force=force))
+    path = _at_either(release, lambda r: asking.copy(r.remote_file(), r.about_bytes))
+    if path is not None:
         return _Place(path, attrs)
     if asking.cache.offline and not is_local(release.url):
         raise _not_here(release, asking.cache)
@@ -333,68 +346,87 @@ def _released(release: Release, asking: _Asking, *, download: bool, force: bool)
     return _Place(file, attrs | _seen(file))
 
 
-def _latest(release: Release, asking: _Asking, *, download: bool, force: bool) -> _Place:
+def _latest(release: Release, asking: _Asking) -> _Place:
     """Find the newest bytes of a file that changes: those there are now; offline, those that were downloaded last."""
     if asking.cache.offline and not is_local(release.url):
-        copies = [cached for cached in _cached_latest(asking.cache) if cached.name == release.file_name]
-        if not copies:
+        files = [
+            replace(release, url=cached.url).remote_file(
+                pinned=cached.version.removeprefix(f"{LATEST}-"), size=cached.size
+            )
+            for cached in _cached_latest(asking.cache)
+            if cached.name == release.file_name
+        ]
+        last = _last_copy(files, asking)
+        if last is None:
             raise _not_here(release, asking.cache)
-        newest = max(copies, key=lambda cached: cached.path.stat().st_mtime_ns)
-        return _Place(newest.path, _attrs(release) | {"intake_tcga:pinned": newest.version})
+        return _Place(last.path, _attrs(release) | {"intake_tcga:pinned": last.file.version})
     file = _at_either(release, lambda r: asking.ranged(r.url))
     here = replace(release, url=file.url)
     remote = here.remote_file(pinned=file.identity.key, size=file.identity.size)
     attrs = _attrs(here) | _seen(file) | {"intake_tcga:pinned": remote.version}
-    cached = asking.cache.find(remote)
-    if cached is not None and not (download and force):
-        return _Place(cached, attrs)
-    return _Place(asking.downloaded(remote, None, force=force) if download else file, attrs)
+    return _Place(asking.copy(remote) or file, attrs)
 
 
-def _elsewhere(url: str, asking: _Asking, *, download: bool, force: bool) -> _Place:
+def _elsewhere(url: str, asking: _Asking) -> _Place:
     """Find a file that no release is: its copy in the cache if it is still the same, else where it is."""
     if asking.cache.offline and not is_local(url):
-        return _kept(url, asking.cache)
+        return _elsewhere_offline(url, asking)
     try:
         file = asking.ranged(url)
     except NoRangesError as error:
-        return _Place(_whole(url, asking, error, download=download, force=force), {_SOURCE: redact(url)})
+        return _Place(_whole(url, asking, error), {_SOURCE: redact(url)})
     remote = _remote(url, file.identity.key, file.identity.size)
-    cached = asking.cache.find(remote)
-    if cached is not None and not (download and force):
-        return _Place(cached, _seen(file))
-    return _Place(asking.downloaded(remote, None, force=force) if download else file, _seen(file))
+    return _Place(asking.copy(remote) or file, _seen(file))
 
 
-def _kept(url: str, cache: VerifiedFileCache) -> _Place:
+def _elsewhere_offline(url: str, asking: _Asking) -> _Place:
     """Find the copy of a URL's file that was downloaded last, where nobody can be asked for newer bytes."""
-    copies = [
-        cached
-        for cached in cache.info()
+    # Shown URLs have no query, which may tell files apart; the cache knows the whole URL.
+    files = [
+        _remote(url, cached.version, cached.size)
+        for cached in asking.cache.info()
         if cached.collection == _ELSEWHERE
-        and cached.verified_at is not None
-        # Shown URLs have no query, which may tell files apart; the cache knows the whole URL.
-        and cache.find(_remote(url, cached.version, cached.size)) == cached.path
     ]
-    if not copies:
+    last = _last_copy(files, asking)
+    if last is None:
         raise OfflineError(
-            f"{redact(url)} is not in {cache.root}, and cannot be read in offline mode; download it once with network "
-            "(offline=False, INTAKE_TCGA_OFFLINE unset), or give the path of a copy."
+            f"{redact(url)} is not in {asking.cache.root}, and cannot be read in offline mode; download it once with "
+            "network (offline=False, INTAKE_TCGA_OFFLINE unset), or give the path of a copy."
         )
-    newest = max(copies, key=lambda cached: cached.path.stat().st_mtime_ns)
-    attrs = {_SOURCE: redact(url), "intake_tcga:size": newest.size, "intake_tcga:pinned": newest.version}
-    return _Place(newest.path, attrs)
+    attrs = {
+        _SOURCE: redact(url),
+        "intake_tcga:size": last.file.size,
+        "intake_tcga:pinned": last.file.version,
+    }
+    return _Place(last.path, attrs)
 
 
-def _whole(url: str, asking: _Asking, error: NoRangesError, *, download: bool, force: bool) -> Path:
+def _whole(url: str, asking: _Asking, error: NoRangesError) -> Path:
     """Return the copy of a file whose server knows no ranges, and tells too little to know whether it changed."""
-    remote = _remote(url, "unversioned", None)
-    cached = asking.cache.find(remote)
-    if cached is not None and not (download and force):
-        return cached
-    if not download:
+    path = asking.copy(_remote(url, "unversioned", None))
+    if path is None:
         raise TransferError(f"{error} That is open_archs4(url, download=True).") from error
-    return asking.downloaded(remote, None, force=force)
+    return path
+
+
+@dataclass(frozen=True)
+class _Copy:
+    """A file, and its verified copy in the cache."""
+
+    file: RemoteFile
+    path: Path
+
+
+def _last_copy(files: Iterable[RemoteFile], asking: _Asking) -> _Copy | None:
+    """Return the copy that was downloaded last, of several contents of one file; None where none is in the cache."""
+    found = [
+        (path.stat().st_mtime_ns, file) for file in files if (path := asking.cache.find(file)) is not None
+    ]
+    if not found:
+        return None
+    _, file = max(found, key=lambda one: one[0])
+    path = asking.copy(file)
+    return None if path is None else _Copy(file, path)
 
 
 def _remote(url: str, version: str, size: int | None) -> RemoteFile:
@@ -421,13 +453,11 @@ def _at_either(release: Release, reach: Callable[[Release], _T]) -> _T:
 
 
 def _cached_latest(cache: VerifiedFileCache) -> list[CachedFile]:
-    """List the copies of files that change, and that did not since they were downloaded."""
+    """List the copies of files that change."""
     return [
         cached
         for cached in cache.info()
-        if cached.collection == ("archs4",)
-        and cached.version.startswith(f"{LATEST}-")
-        and cached.verified_at is not None
+        if cached.collection == ("archs4",) and cached.version.startswith(f"{LATEST}-")
     ]
 
 

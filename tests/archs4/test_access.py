@@ -2,8 +2,11 @@
 
 import hashlib
 import logging
+import os
 import pickle
+from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 from archs4_files import naive_matrix, write_archs4
@@ -13,6 +16,7 @@ from intake_tcga.archs4 import access
 from intake_tcga.archs4.access import download_archs4, list_archs4, open_archs4
 from intake_tcga.archs4.releases import CITATION, KNOWN, LICENCE, Release
 from intake_tcga.cache.store import VerifiedFileCache
+from intake_tcga.digest import Digest
 from intake_tcga.errors import (
     FileFormatError,
     IntegrityError,
@@ -263,6 +267,85 @@ class TestDownload:
         before = len(server.requests)
         assert download_archs4("human_gene_v2.5", cache=cache, force=True) == found
         assert len(server.requests) > before
+
+
+def edited(path):
+    """Change a byte of the matrix in place, of a file that stays readable and as long as it was."""
+    body = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        at = file["data/expression"].id.get_chunk_info_by_coord((0, 7)).byte_offset  # as same() reads
+    body[at + 10] ^= 255
+    with path.open("r+b") as file:
+        file.write(body)
+
+
+class TestDamagedCopies:
+    """What is in the cache is verified whenever it is opened, and not only when it is downloaded."""
+
+    @pytest.fixture(params=["human_gene_v2.5", "human_gene_latest", "url", "without ranges"])
+    def source(self, request, server, published, path):
+        if request.param == "without ranges":
+            with FaultyServer({"third.h5": path.read_bytes() + b" " * 2**21}, ranges=False) as other:
+                yield other.url("third.h5")
+        else:
+            yield server.url("first.h5") + "?of=mine" if request.param == "url" else request.param
+
+    def test_one_that_was_edited_is_not_opened(self, source, path, cache, caplog):
+        edited(download_archs4(source, cache=cache))
+        with pytest.raises(IntegrityError, match="is damaged, and offline mode forbids"):
+            open_archs4(source, cache=cache, offline=True)
+        if "third" in source:
+            with pytest.raises(TransferError, match="download=True"):
+                open_archs4(source, cache=cache)
+        else:
+            with open_archs4(source, cache=cache) as ds:
+                same(ds, path)
+        assert "is damaged and not used; download=True replaces it" in caplog.text
+        with open_archs4(source, cache=cache, download=True) as ds:
+            same(ds, path)
+        with open_archs4(source, cache=cache, offline=True) as ds:
+            same(ds, path)
+
+    def test_one_that_was_only_touched_is_used_and_trusted_again(self, source, path, cache, monkeypatch):
+        found = download_archs4(source, cache=cache)
+        os.utime(found, (1e9, 1e9))
+        with open_archs4(source, cache=cache, offline=True) as ds:
+            same(ds, path)
+            assert ds.encoding["source"] == str(found)
+        monkeypatch.setattr(Digest, "of", None)  # not hashed again
+        with open_archs4(source, cache=cache, offline=True) as ds:
+            same(ds, path)
+
+    def test_one_whose_times_were_set_back_is_noticed_where_all_are_hashed(self, source, cache):
+        found = download_archs4(source, cache=cache)
+        before = found.stat()
+        edited(found)
+        os.utime(found, ns=(before.st_atime_ns, before.st_mtime_ns))
+        open_archs4(source, cache=cache, offline=True).close()
+        with pytest.raises(IntegrityError):
+            open_archs4(source, cache=cache.but(verify="always", offline=True))
+
+    def test_one_of_unknown_size_that_was_never_verified(self, server, published, path, cache, monkeypatch):
+        unsized = (replace(published[0], size=None, about_bytes=path.stat().st_size),)
+        monkeypatch.setattr(access, "known_releases", lambda cache=None: unsized)
+        found = cache.root / "archs4" / "2.5" / "human_gene_v2.5.h5"
+        found.parent.mkdir(parents=True)
+        found.write_bytes(path.read_bytes()[:-100])
+        with open_archs4("human_gene_v2.5", cache=cache) as ds:
+            same(ds, path)
+            assert "source" not in ds.encoding
+
+    def test_force_downloads_what_is_in_the_cache_and_nothing_else(self, source, path, cache):
+        if "third" not in source:
+            open_archs4(source, cache=cache, force=True).close()
+            assert not list(cache.root.rglob("*.h5"))
+        found = download_archs4(source, cache=cache)
+        before = found.stat()
+        edited(found)
+        os.utime(found, ns=(before.st_atime_ns, before.st_mtime_ns))
+        with open_archs4(source, cache=cache, force=True) as ds:
+            same(ds, path)
+        assert len(list(cache.root.rglob("*.h5"))) == 1
 
 
 class TestLatest:
