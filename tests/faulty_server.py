@@ -344,6 +344,16 @@ def redirect(to, code=302):
     return fault
 
 
+def encoded_then_dropped(reply):
+    """Compress, under a strong tag, and drop half way: at a place that the plain bytes do not have."""
+    import gzip
+
+    packed = gzip.compress(reply.body, 1)
+    reply.head(200, len(packed), Content_Encoding="gzip")
+    reply.send(packed[: len(packed) // 2])
+    reply.hang_up()
+
+
 def encoded(reply):
     """Compress although the client asked for the plain bytes."""
     import gzip

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intake_tcga.errors import IntakeTcgaError, OfflineError, RemoteNotFoundError, TransferError
+from intake_tcga.errors import CacheError, IntakeTcgaError, OfflineError, RemoteNotFoundError, TransferError
 from intake_tcga.remote import RemoteFile
 from intake_tcga.transfer import is_local, split_options
 from intake_tcga.transfer.options import option_names, wrong_options
@@ -70,7 +70,15 @@ class UserCache:
     def local_copy(self, *, offline: bool) -> Path:
         """Return the local file that the chain gives, fetched by it if need be and allowed."""
         if offline and not is_local(self.file.url):
-            return self._copy_on_disk()
+            try:
+                return self._copy_on_disk()
+            except IntakeTcgaError:
+                raise
+            except Exception as error:  # noqa: BLE001 - a cache that asks its source whether its copy is still right
+                raise OfflineError(
+                    f"The copy of {self.file.shown_url} in the cache it is chained through cannot be had offline "
+                    f"({type(error).__name__}); give that cache check_files=False, or use the network."
+                ) from None
         try:
             with self.fs.open(self.path, "rb") as file:
                 return Path(file.name)
@@ -86,11 +94,28 @@ class UserCache:
                 f"{self.file.shown_url} could not be fetched ({type(error).__name__}); try again."
             ) from None
 
+    def fresh_copy(self) -> Path:
+        """Fetch anew, and return the local file."""
+        if self.is_ours:
+            fetched: Path = self.fs.fetch(self.path, force=True)
+            return fetched
+        if not self.evict():
+            raise CacheError(
+                f"The copy of {self.file.shown_url} cannot be removed from the cache it is chained through; remove it "
+                "there, or use the URL without that cache."
+            )
+        return self.local_copy(offline=False)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the cache is this package's own."""
+        return self.file.url.startswith("tcgacache")
+
     def evict(self) -> bool:
         """Remove the chain's local copy, so that it fetches anew; False where it may not be removed."""
         try:
             path = self._copy_on_disk()
-        except OfflineError:
+        except Exception:  # noqa: BLE001 - it may ask the source whether its copy is still right
             path = None
         storage = getattr(self.fs, "storage", None)
         if not storage:

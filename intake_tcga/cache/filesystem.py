@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 from urllib.parse import unquote, urlsplit
@@ -16,8 +18,9 @@ from intake_tcga.cache.plan import Verify
 from intake_tcga.cache.stamps import url_key
 from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.digest import Digest
-from intake_tcga.errors import OptionError
-from intake_tcga.remote import RemoteFile, name_problem
+from intake_tcga.errors import OfflineError, OptionError
+from intake_tcga.remote import RemoteFile, name_problem, redact
+from intake_tcga.transfer import is_local
 
 _OPTIONS = ("digest", "size", "name", "version", "cache_storage", "verify", "offline", "progress")
 _OPTIONS_OF_FSSPEC = {
@@ -96,7 +99,7 @@ class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
         size: int | None = None,
         name: str | None = None,
         version: str | None = None,
-        cache_storage: str | Sequence[str] | None = None,
+        cache_storage: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
         verify: Verify = "stamp",
         offline: bool | str | None = None,
         progress: bool | None = None,
@@ -114,14 +117,7 @@ class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
         self._size = size
         self._name = name
         self._version = version
-        folders = [cache_storage] if isinstance(cache_storage, str) else list(cache_storage or [])
-        self._cache = VerifiedFileCache(
-            folders[-1] if folders else None,
-            read_only=folders[:-1] if len(folders) > 1 else None,
-            verify=verify,
-            offline=offline,
-            progress=progress,
-        )
+        self._cache = VerifiedFileCache.at(cache_storage, verify=verify, offline=offline, progress=progress)
 
     @classmethod
     def _strip_protocol(cls, path: str | list[str]) -> str | list[str]:
@@ -135,8 +131,7 @@ class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
 
     def ls(self, path: str, detail: bool = True, **kwargs: Any) -> list[Any]:
         """List a folder of the filesystem underneath."""
-        target, options = self._target(path)
-        found: list[Any] = _filesystem(target, options).ls(path, detail=detail, **kwargs)
+        found: list[Any] = self._underneath(path).ls(path, detail=detail, **kwargs)
         return found
 
     def info(self, path: str, **kwargs: Any) -> dict[str, Any]:
@@ -146,17 +141,17 @@ class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
         size = copy.stat().st_size if copy else self._size
         if size is not None:
             return {"name": path, "size": size, "type": "file"}
-        target, options = self._target(path)
-        found: dict[str, Any] = _filesystem(target, options).info(path, **kwargs)
+        found: dict[str, Any] = self._underneath(path).info(path, **kwargs)
         return found
 
     def exists(self, path: str, **kwargs: Any) -> bool:
-        """Tell whether there is a copy of a file, or else the file itself."""
+        """Tell whether there is a copy of a file, or else the file itself; offline, whether there is a copy."""
         path = str(self._strip_protocol(path))
         if self.local_copy(path) is not None:
             return True
-        target, options = self._target(path)
-        return bool(_filesystem(target, options).exists(path, **kwargs))
+        with suppress(OfflineError):
+            return bool(self._underneath(path).exists(path, **kwargs))
+        return False
 
     def ukey(self, path: str) -> str:
         """Return what identifies a file's content: its digest, or its URL where no digest is known."""
@@ -165,8 +160,12 @@ class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
     def _open(self, path: str, mode: str = "rb", **kwargs: Any) -> BinaryIO:
         if mode != "rb":
             raise OptionError(f"tcgacache opens files for reading alone, not with mode {mode!r}.")
+        return self.fetch(path).open("rb")
+
+    def fetch(self, path: str, *, force: bool = False) -> Path:
+        """Return the verified local copy of a file, downloading it if there is none; ``force`` anew."""
         file, options = self._remote_file(path)
-        return self._cache.fetch(file, storage_options=options).open("rb")
+        return self._cache.fetch(file, storage_options=options, force=force)
 
     def _remote_file(self, path: str) -> tuple[RemoteFile, dict[str, Any]]:
         url, options = self._target(path)
@@ -184,6 +183,16 @@ class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
             digest=self._digest,
         )
         return file, options
+
+    def _underneath(self, path: str) -> Any:
+        """Return the filesystem that is cached."""
+        target, options = self._target(path)
+        if self._cache.offline and not is_local(target):
+            raise OfflineError(
+                f"{redact(target)} is not in the cache, and cannot be asked for in offline mode; pass offline=False or "
+                "unset INTAKE_TCGA_OFFLINE."
+            )
+        return _filesystem(target, options)
 
     def _target(self, path: str) -> tuple[str, dict[str, Any]]:
         """Return the URL of a path, and its storage options keyed by protocol: the chain that fsspec took apart."""

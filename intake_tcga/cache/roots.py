@@ -34,7 +34,7 @@ def read_only_roots(roots: Sequence[str | os.PathLike[str]] | None, writable: Pa
         if syng_bts.is_dir():
             found.append(syng_bts)
     else:
-        found = [_absolute(root) for root in roots]
+        found = [_absolute(root) for root in ([roots] if isinstance(roots, str | os.PathLike) else roots)]
     return tuple(dict.fromkeys(root for root in found if root != writable))
 
 
@@ -74,4 +74,9 @@ def is_offline(offline: bool | str | None) -> bool:
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:
-    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - resolve() would follow links
+    try:
+        return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100 - resolve() would follow links
+    except RuntimeError:
+        raise OptionError(
+            f"{path} names a user that this machine does not know; give the folder's whole path."
+        ) from None

@@ -412,9 +412,8 @@ class VerifiedFileCache:
         with hold(lock_file, patience=self.budget.lock_patience):
             chain = UserCache.of(file, storage_options)
             for attempt in range(2):
-                if force and attempt == 0:
-                    chain.evict()
-                path = chain.local_copy(offline=self.offline)
+                anew = force and attempt == 0 and not (self.offline and not is_local(file.url))
+                path = chain.fresh_copy() if anew else chain.local_copy(offline=self.offline)
                 problem = self._problem(path, file)
                 if problem is None:
                     return path

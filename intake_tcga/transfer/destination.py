@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping
@@ -198,10 +199,9 @@ class Destination:
                 while block := source.read(_BLOCK):
                     file.write(block)
                     on_bytes(source.tell())
-                with contextlib.suppress(
-                    AttributeError, OSError
-                ):  # on this machine: a power cut leaves no hole
-                    file.flush()
+                file.flush()
+                # On this machine: a power cut leaves no hole, and quotas and NFS say here that there is no room.
+                with contextlib.suppress(AttributeError, io.UnsupportedOperation):
                     os.fsync(file.fileno())
             self._move(part, target)
         except BaseException:

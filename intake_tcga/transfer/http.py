@@ -13,7 +13,7 @@ import aiohttp
 
 from intake_tcga.transfer.budget import Budget
 from intake_tcga.transfer.parts import Validator
-from intake_tcga.transfer.reply import Block, ChangedError, Reply, Sink
+from intake_tcga.transfer.reply import Block, ChangedError, Reply, Sink, TransientError
 from intake_tcga.transfer.request import Head, failure, get, must_be_outside, paced, post
 
 if TYPE_CHECKING:
@@ -98,6 +98,9 @@ class HttpAnswer:
                         await self._pipe.put_chunk(chunk)
         except Exception as error:  # noqa: BLE001 - it is raised in the caller's thread
             self._pipe.put(failure(error, self._shown_url, self._budget, self._given))
+        except BaseException:  # cancelled, maybe not by us: nobody may wait for ever
+            self._pipe.put(TransientError("the connection was given up"))
+            raise
         else:
             self._pipe.put(None)
 
@@ -114,6 +117,10 @@ def _judged(head: Head, shown_url: str, *, asked_from: int, known: Validator | N
     head.check(shown_url)
     validator = Validator(shown_url, head.strong_etag, head.headers.get("Last-Modified"))
     start, total = 0, head.length
+    if head.encoded:  # unpacked here: no place in the bytes that come is a place in those that are sent
+        if head.status == 206:
+            raise ChangedError("the server packs the rest, although it is asked not to")
+        return Reply(0, total, None, head.headers.get("Content-Type", "").startswith("text/html"))
     if head.status == 206:
         if head.content_range is None:
             raise ChangedError("the server answers with a range and does not say which")

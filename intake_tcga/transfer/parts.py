@@ -1,8 +1,9 @@
 """Part files: what has arrived of a download, beside the place where the whole will be.
 
 A part belongs to one download alone, by its name ``.<name>.<pid>-<random>.part``. Beside it, ``….part.json`` tells who
-writes it and the validators of the bytes in it (ETag, Last-Modified), so that a later call can go on from a *copy* of
-a part that was left: never from the part itself, since no check can tell for certain that its writer is dead.
+writes it and the validators of the bytes in it (ETag, Last-Modified), so that a later call can go on from a part that
+was left: from the part itself where its writer gave it up, whose name says so (process 0); else from a *copy* of it,
+since no check can tell for certain that its writer is dead.
 """
 
 from __future__ import annotations
@@ -129,16 +130,32 @@ class Part:
                 self._write_note()
 
     def adopt(self, left: LeftPart) -> None:
-        """Start from a copy of a part that was left, hashing it on the way."""
+        """Start from a part that was left, or from a copy of it, hashing it on the way."""
         try:
-            with left.path.open("rb", buffering=0) as source:
-                while content := source.read(_COPY_BLOCK):
-                    self._hash.update(content)
-                    self._append(content)
-        except OSError:
+            if left.is_nobodys:
+                self._take(left.path)
+            else:
+                self._copy(left.path)
+        except OSError:  # somebody else was faster, or it cannot be read
             self.restart()
         else:
             self.identify(left.validator)
+
+    def _take(self, path: Path) -> None:
+        """Make a part that was given up our own: its name can be changed by one alone."""
+        path.replace(self.path)
+        _remove(_note_path(path))
+        self._file.close()
+        self._file = self.path.open("rb+", buffering=0)
+        while content := self._file.read(_COPY_BLOCK):
+            self._hash.update(content)
+            self.offset += len(content)
+
+    def _copy(self, path: Path) -> None:
+        with path.open("rb", buffering=0) as source:
+            while content := source.read(_COPY_BLOCK):
+                self._hash.update(content)
+                self._append(content)
 
     def seal(self) -> None:
         """Bring everything to the disk and close: from here on the file can be moved, and survives a power cut."""
@@ -195,6 +212,11 @@ class LeftPart:
     path: Path
     size: int
     validator: Validator
+
+    @property
+    def is_nobodys(self) -> bool:
+        """Whether its writer gave it up, and closed it."""
+        return _pid_of(self.path) == _NOBODY
 
 
 def largest_left_part(target: Path, size: int | None) -> LeftPart | None:
@@ -290,8 +312,12 @@ def _left_parts(target: Path) -> list[Path]:
     return [path for path in _parts(target) if _is_left(path)]
 
 
+def _pid_of(part: Path) -> int:
+    return int(part.name.rpartition("-")[0].rpartition(".")[2])
+
+
 def _is_left(part: Path) -> bool:
-    pid = int(part.name.rpartition("-")[0].rpartition(".")[2])
+    pid = _pid_of(part)
     if pid == _NOBODY or _age(part) > _ABANDONED:
         return True
     # Process ids say something about our own host alone.

@@ -41,6 +41,8 @@ class HttpRanges:
         """Ask for what a piece has not yet."""
         if self._whole is not None:
             return self._cut(piece, self._whole, pin)
+        if piece.have and piece.have == piece.length:
+            return None  # an answer broke behind its last byte
         try:
             self._tally.add(1, 0)
             async with await get(

@@ -158,12 +158,21 @@ class StoreRanges:
                 assert pin.size is not None
                 if not piece.cut_at(pin.size):
                     raise pin.beyond(piece.offset, piece.length)
-                body = await stream.read()
+                body = await stream.read() if reply.get("ContentRange") or self._is_all(piece, pin) else None
         except (IntakeTcgaError, TransientError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever botocore and its client raise
             return await self._refused_s3(piece, error, pin)
+        if body is None:
+            raise TransferError(
+                f"{pin.shown_url} cannot be read in part: its store sends all {pin.size:,} bytes where "
+                f"{piece.length:,} were asked for; download the file."
+            )
         self._fill(piece, body, pin)
+
+    @staticmethod
+    def _is_all(piece: Piece, pin: Pin) -> bool:
+        return piece.offset == 0 and piece.length == pin.size
 
     async def _refused_s3(self, piece: Piece, error: Exception, pin: Pin) -> None:
         status = _status(error)

@@ -228,5 +228,5 @@ def _seconds(retry_after: str | None) -> float | None:
         return float(seconds)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

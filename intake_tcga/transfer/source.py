@@ -52,6 +52,10 @@ class Source:
     ) -> Source:
         """Make the filesystem of a URL, chained or not; in fsspec's loop, unless another is given."""
         options = split_options(url, storage_options)
+        for given in options.values():
+            given.pop(
+                "asynchronous", None
+            )  # how its giver calls the filesystem; here it is called in its own loop
         names = option_names(options)
         for protocol in {"http", "https"} & set(protocols(url)):
             # As curl and pip do, and aiohttp does only when told: go through the proxies of the environment.

@@ -18,7 +18,9 @@ from s3_server import s3_server
 
 from intake_tcga.cache.filesystem import VerifiedCacheFileSystem
 from intake_tcga.cache.store import VerifiedFileCache
+from intake_tcga.digest import Digest
 from intake_tcga.errors import IntegrityError, OfflineError, OptionError, RemoteNotFoundError
+from intake_tcga.remote import RemoteFile
 
 BODY = bytes(itertools.islice(itertools.cycle(range(251)), 300_000))
 DIGEST = f"sha256:{hashlib.sha256(BODY).hexdigest()}"
@@ -297,3 +299,33 @@ def test_s3(s3, options, tmp_path):
     ) as file:
         assert Path(file.name).name == "a.h5"
         assert file.read() == BODY
+
+
+def test_offline_opens_no_socket(server, options):
+    fs = fsspec.filesystem(
+        "tcgacache", target_protocol="http", cache_storage=options["cache_storage"], offline=True
+    )
+    assert not fs.exists(server.url("folder/a.h5"))
+    for ask in (fs.info, fs.ls):
+        with pytest.raises(OfflineError, match="cannot be asked for in offline mode"):
+            ask(server.url("folder/a.h5"))
+    assert server.requests == []
+
+
+def test_a_path_as_the_folder(server, options, tmp_path):
+    path = fsspec.open_local(chained(server), tcgacache=options | {"cache_storage": tmp_path / "cache"})
+    assert Path(path).is_relative_to(tmp_path / "cache")
+
+
+@pytest.mark.parametrize("through", ["tcgacache", "filecache"])
+def test_force_goes_through_a_chain(server, tmp_path, through):
+    cache = VerifiedFileCache(tmp_path / "store", read_only=[])
+    file = RemoteFile(f"{through}::{server.url('folder/a.h5')}", "a.h5", digest=Digest.parse(DIGEST))
+    options = {through: {"cache_storage": str(tmp_path / "chain")}}
+    for _ in range(2):
+        cache.fetch(file, storage_options=options)
+    before = len(server.requests)
+    assert cache.fetch(file, storage_options=options, force=True).read_bytes() == BODY
+    assert len(server.requests) > before
+    offline = cache.but(offline=True)
+    assert offline.fetch(file, storage_options=options, force=True).read_bytes() == BODY

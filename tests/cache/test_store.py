@@ -907,6 +907,43 @@ def test_a_left_part_of_other_content_starts_over(server, cache):
     assert server.statuses == {200: 1}
 
 
+def test_calls_that_fail_one_after_another_leave_one_part(server, tmp_path):
+    cache = VerifiedFileCache(tmp_path / "cache", read_only=[], budget=Budget(attempts=1))
+    file = remote(server, "big.h5", BIG)
+    sizes = []
+    for _ in range(3):
+        server.fail("big.h5", faults.drop(0.4))
+        with pytest.raises(TransferError):
+            cache.fetch(file)
+        (part,) = cache.root.rglob("*.part")
+        sizes.append(part.stat().st_size)
+        assert BIG.startswith(part.read_bytes())
+    assert sizes == sorted(set(sizes))
+    assert cache.fetch(file).read_bytes() == BIG
+    assert data_files(cache.root) == ["tcga/mirna/1.0/big.h5"]
+    assert server.sent == len(BIG)
+
+
+def test_a_part_that_was_given_up_is_taken_by_one_alone(server, cache):
+    part = left_part(cache, server, BODY[:200_000])
+    nobodys = part.with_name(".a.h5.0-0123abcd.part")
+    part.with_name(part.name + ".json").rename(nobodys.with_name(nobodys.name + ".json"))
+    part.rename(nobodys)
+    with ThreadPoolExecutor(4) as pool:
+        paths = set(pool.map(lambda _: cache.but().fetch(remote(server)), range(4)))
+    assert [path.read_bytes() for path in paths] == [BODY]
+    assert data_files(cache.root) == ["tcga/mirna/1.0/a.h5"]
+
+
+def test_a_part_that_was_given_up_and_is_wrong_is_fetched_anew(server, cache):
+    part = left_part(cache, server, bytes(200_000))
+    nobodys = part.with_name(".a.h5.0-0123abcd.part")
+    part.with_name(part.name + ".json").rename(nobodys.with_name(nobodys.name + ".json"))
+    part.rename(nobodys)
+    assert cache.fetch(remote(server)).read_bytes() == BODY
+    assert data_files(cache.root) == ["tcga/mirna/1.0/a.h5"]
+
+
 def test_a_part_that_is_being_written_is_left_alone(server, cache):
     part = left_part(cache, server, BODY[:1000])
     alive = part.with_name(f".a.h5.{os.getpid()}-0123abcd.part")
@@ -1299,3 +1336,10 @@ def test_plan_offline_and_forced():
     assert plan(places(TRUSTED), reachable=False, force=True) == Refuse(())
     assert plan(places(TRUSTED), reachable=True, force=True) == Download(FIRST, wrong=None, replace=True)
     assert plan(places(WRONG), reachable=True, force=True) == Download(FIRST, wrong=None, replace=True)
+
+
+def test_folders_as_they_may_be_given(tmp_path, monkeypatch):
+    assert VerifiedFileCache(tmp_path, read_only=str(tmp_path / "shared")).read_only == (tmp_path / "shared",)
+    assert VerifiedFileCache(tmp_path, read_only=tmp_path / "shared").read_only == (tmp_path / "shared",)
+    with pytest.raises(OptionError, match="~nobody-of-that-name/x names a user"):
+        VerifiedFileCache("~nobody-of-that-name/x")

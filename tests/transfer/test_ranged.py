@@ -197,6 +197,23 @@ def test_what_came_before_a_drop_is_not_asked_for_again(server):
     assert [one.headers["range"] for one in server.requests][1] != "bytes=0-1999999"
 
 
+def test_an_answer_that_breaks_behind_its_last_byte_is_whole(server):
+    def no_end(reply):
+        rest = reply.rest()
+        last = reply.start + len(rest) - 1
+        reply.head(
+            206, Transfer_Encoding="chunked", Content_Range=f"bytes {reply.start}-{last}/{len(reply.body)}"
+        )
+        reply.chunk(rest)
+        reply.hang_up()
+
+    file = ranged(server)
+    assert file.size == SIZE
+    server.fail("a.h5", no_end)
+    assert right(file, [(1000, 5000)])
+    assert len(server.requests) == 2
+
+
 def test_without_a_tag_nothing_is_joined(server):
     server.etags = False
     server.fail("a.h5", faults.drop(0.5))
@@ -522,6 +539,29 @@ def test_s3(s3):
     assert "s3cr3t" not in str(caught.value)
     with pytest.raises(OfflineError):
         RangedFile(url, storage_options=s3, offline=True).read([(0, 1)])
+
+
+def test_a_store_without_ranges_is_not_read_whole(s3, monkeypatch):
+    from s3fs import S3FileSystem
+
+    fsspec.filesystem("s3", **s3).pipe("bucket/c.h5", BODY)
+    real = S3FileSystem._call_s3
+    asked = []
+
+    async def ignoring(self, method, *args, **kwargs):
+        if method == "get_object":
+            kwargs.pop("Range")
+            reply = await real(self, method, *args, **kwargs)
+            monkeypatch.setattr(
+                type(reply["Body"]), "read", lambda *_: asked.append("all of it"), raising=False
+            )
+            return reply
+        return await real(self, method, *args, **kwargs)
+
+    monkeypatch.setattr(S3FileSystem, "_call_s3", ignoring)
+    with pytest.raises(TransferError, match="cannot be read in part"):
+        RangedFile("s3://bucket/c.h5", size=SIZE, storage_options=s3, budget=QUICK).read([(1000, 5)])
+    assert asked == []
 
 
 @pytest.mark.parametrize("changed", [OTHER, b"short"])

@@ -100,6 +100,8 @@ TRANSIENT = {
     "cut without a length": [faults.cut_without_length],
     "chunked body cut": [faults.chunked_cut],
     "not there yet": [faults.status(425)],
+    "compressed, and cut": [faults.encoded_then_dropped],
+    "503 with a date beyond all": [faults.status(503, "Mon, 01 Jan 2025 00:00:00 +999999999999999999999")],
 }
 
 
@@ -118,6 +120,13 @@ def test_transient_faults_without_ranges(server, tmp_path, fault):
     for one in TRANSIENT[fault][:2]:  # every restart from the beginning is an attempt without progress
         server.fail("a.h5", one)
     assert fetched(tmp_path, remote(server)) == (BODY, SHA256)
+
+
+def test_how_the_giver_of_options_calls_the_filesystem_is_no_matter(server, tmp_path):
+    options = {"asynchronous": True, "headers": {"a": "b"}}
+    assert fetched(tmp_path, remote(server), storage_options=options) == (BODY, SHA256)
+    assert server.requests[0].headers["a"] == "b"
+    assert options == {"asynchronous": True, "headers": {"a": "b"}}
 
 
 PERMANENT = {
