@@ -68,7 +68,8 @@ def mirror(
 
     MANIFEST is mirna, rnaseq, or the URL of one; DEST a folder: a path, or a URL that fsspec writes to. Every file is
     verified; what is there and right is left; the manifest is written last. So an interrupted copy goes on with the
-    same command, and people can open DEST/manifest.json at any time.
+    same command, and people can open DEST/manifest.json at any time; while another version is replaced, they are
+    refused what differs.
 
     \b
       intake-tcga mirror rnaseq /srv/tcga/rnaseq

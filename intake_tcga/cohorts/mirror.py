@@ -77,9 +77,13 @@ def mirror(
         Options of fsspec for ``dest``. Never shown. Those of the collection are for its own URL alone.
     check : {"digest", "size"}
         What makes a file that is there a right one: ``"digest"`` reads and hashes it; ``"size"`` believes its size,
-        which is enough to go on after an interruption, since files are never there in part.
+        which is enough to go on after an interruption, since files are never there in part. Where another manifest is
+        there, its files may be of the same size and yet others, so all are read.
     replace : bool
-        Put this manifest, and its files, in the place of another or of another version.
+        Put this manifest, and its files, in the place of another or of another version. Files come before their
+        manifest here too: until this returns, or for good where it is interrupted and not called again, cohorts that
+        differ are refused (:class:`~intake_tcga.errors.IntegrityError`) to whoever opens the old manifest. A folder
+        for each version spares people that.
     threads : int
         Files at a time.
 
@@ -119,7 +123,10 @@ def mirror(
         raise OptionError(f"{folder.shown_url} is a manifest; give the folder that it is to be in.")
     document = _Document.of(collection)
     wanted = {collection.cohort(name).name for name in names} if names is not None else None
-    body = document.of_mirror(wanted, folder.read(_MANIFEST, limit=LARGEST_BODY), folder, replace=replace)
+    there = folder.read(_MANIFEST, limit=LARGEST_BODY)
+    body = document.of_mirror(wanted, there, folder, replace=replace)
+    if there is not None and not document.has(there):
+        check = "digest"  # the sizes of another bundle's files say nothing of these
     url = f"{folder.url}/{_MANIFEST}"
     made = parse_manifest(body, url)
     places = {entry["dataset_name"]: entry.get("url") or entry["file"] for entry in document.entries}
@@ -169,6 +176,17 @@ class _Document:
             return self.body
         return (json.dumps({**self.header, "datasets": chosen}, indent=2, ensure_ascii=False) + "\n").encode()
 
+    def has(self, there: bytes) -> bool:
+        """Return whether a manifest is one of this bundle at this version: the whole, or some of its cohorts."""
+        try:
+            parse_manifest(there, _MANIFEST)
+        except ManifestError:
+            return False
+        document = json.loads(there.decode("utf-8-sig"))
+        return _header(document) == self.header and all(
+            entry in self.entries for entry in document["datasets"]
+        )
+
     def _kept(self, there: bytes, folder: Destination) -> set[str]:
         """Return the names in a manifest that is there, if it is one of this bundle at this version."""
         way_out = "give this one a folder of its own, or replace it (replace=True)"
@@ -179,8 +197,7 @@ class _Document:
                 f"{folder.shown_url} has a {_MANIFEST} that is none; {way_out}. {error}"
             ) from error
         document = json.loads(there.decode("utf-8-sig"))
-        foreign = [entry["dataset_name"] for entry in document["datasets"] if entry not in self.entries]
-        if foreign or _header(document) != self.header:
+        if not self.has(there):
             raise OptionError(
                 f"{folder.shown_url} has another manifest, of version {document['version']} "
                 f"({len(document['datasets'])} cohorts); {way_out}."

@@ -159,6 +159,51 @@ def test_another_version_is_not_overwritten(bundle, server, tmp_path):
         mirror(new, tmp_path)
 
 
+@pytest.fixture
+def next_version(bundle, server):
+    """A later version, of which one file is another of the same size."""
+    document = json.loads(bundle["manifest.json"])
+    body = bundle["OV_grade.h5"]
+    server.bodies["next/OV_grade.h5"] = body[:-1] + bytes([body[-1] ^ 1])
+    entries = [
+        mirna_entry(
+            entry["dataset_name"], server.bodies.setdefault(f"next/{entry['file']}", bundle[entry["file"]])
+        )
+        for entry in document["datasets"]
+    ]
+    server.bodies["next/manifest.json"] = as_bytes({**document, "version": "2.0", "datasets": entries})
+    return CohortCollection(server.url("next/manifest.json"))
+
+
+def test_a_size_is_not_believed_of_another_version(collection, next_version, tmp_path):
+    mirror(collection, tmp_path)
+    assert mirror(next_version, tmp_path, check="size", replace=True).copied == ("OV_grade",)
+    ours = CohortCollection(str(tmp_path / "manifest.json"))
+    assert (ours.manifest.version, len(ours.prefetch())) == ("2.0", 3)
+    assert mirror(next_version, tmp_path, check="size", replace=True).copied == ()
+    (tmp_path / "manifest.json").write_text("<html>")
+    (tmp_path / "OV_grade.h5").write_bytes(bytes(ours.cohort("OV").size))
+    assert mirror(next_version, tmp_path, check="size", replace=True).copied == ("OV_grade",)
+
+
+def test_an_interrupted_replacement_is_never_read_as_other_bytes(
+    collection, next_version, tmp_path, monkeypatch
+):
+    mirror(collection, tmp_path / "srv")
+    with monkeypatch.context() as patch:
+        patch.setattr(Destination, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):  # after the files, before the manifest
+            mirror(next_version, tmp_path / "srv", replace=True)
+    half = CohortCollection(str(tmp_path / "srv" / "manifest.json"), cache_storage=str(tmp_path / "cache"))
+    assert half.manifest.version == collection.manifest.version
+    assert half.open("BRCA").sizes  # what both versions have alike
+    with pytest.raises(IntegrityError, match="OV_grade"):
+        half.open("OV")
+    made = mirror(next_version, tmp_path / "srv", check="size", replace=True)
+    assert (made.copied, made.found) == ((), NAMES)
+    assert len(CohortCollection(made.manifest_url, cache_storage=str(tmp_path / "later")).prefetch()) == 3
+
+
 def test_the_manifest_comes_last(bundle, server, tmp_path):
     collection = CohortCollection(server.url("manifest.json"))
     server.fail("OV_grade.h5", wrong_byte, times=None)
