@@ -87,8 +87,9 @@ class Archs4Accessor:
             Field = what it must be, all of them. A text (the same text, in either case; of ``series_id`` one series
             of perhaps several); a number; a list or set (any of them); a compiled pattern (found anywhere); a
             comparison: ``(">=", 1e6)`` or ``">= 1e6"``; a range, bounds included: ``("2016-01-01", None)`` or
-            ``"2016..2017"``; a function of the value. ``"!= liver"`` is any other text. In a column of dates, dates
-            compare as dates, however they are written: ``"2016"`` and ``2016`` are that year.
+            ``"2016..2017"``; a function of the value. ``"!= liver"`` is any other text, and of ``series_id``,
+            ``"!= GSE64016"`` whatever is not in that series. In a column of dates, dates compare as dates, however they
+            are written: ``"2016"`` and ``2016`` are that year.
 
         Returns
         -------

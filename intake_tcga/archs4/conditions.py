@@ -41,8 +41,8 @@ def meets(column: pa.Array, wanted: Any, field: str) -> Mask:
         found anywhere. A tuple of an operator and a value: a comparison. A tuple of two bounds, each included, either
         of which may be None: a range. In a column of dates, dates (``datetime.date``, ``"2016-01-31"``,
         ``"2016-01"``, ``"2016"`` or 2016, ``"Jan 31 2016"``) are compared as dates, also with texts such as "Public on
-        Jun 10 2016"; elsewhere numbers are compared as numbers. ``==`` and ``!=`` compare other texts, too. A
-        function: of each distinct value.
+        Jun 10 2016"; elsewhere numbers are compared as numbers. ``==`` and ``!=`` compare other texts, too: of texts,
+        ``!= 293`` are all that are not that number. A function: of each distinct value.
     field : str
         Its name, for messages.
 
@@ -171,18 +171,23 @@ def _any_of(column: pa.Array, wanted: list[Any]) -> Mask:
     """Tell which values are any of some texts and numbers, or on a day that one of them tells."""
     if _is_numeric(column):
         return np.isin(column.to_numpy(zero_copy_only=False), [_number(one) for one in wanted])
-    # The lengths of texts that differ in case alone may differ too, so only Python's own folding will do.
-    texts = {one.casefold() for one in wanted if isinstance(one, str)}
-    numbers = {float(one) for one in wanted if not isinstance(one, str)}
-    found = _each_distinct(
-        column, lambda text: text.casefold() in texts or (bool(numbers) and _number(text) in numbers)
-    )
+    found = _any_text(column, wanted)
     periods = {period for one in wanted if (period := period_of(one, within_text=False))}
     if periods and _tells_days(column):
         days = days_of(column)
         for period in periods:
             found |= compared_with_period(days, "==", period)
     return found
+
+
+def _any_text(column: pa.Array, wanted: list[Any]) -> Mask:
+    """Tell which texts are any of some texts, or any of some numbers."""
+    # The lengths of texts that differ in case alone may differ too, so only Python's own folding will do.
+    texts = {one.casefold() for one in wanted if isinstance(one, str)}
+    numbers = {float(one) for one in wanted if not isinstance(one, str)}
+    return _each_distinct(
+        column, lambda text: text.casefold() in texts or (bool(numbers) and _number(text) in numbers)
+    )
 
 
 def _check_form(wanted: tuple[Any, ...], field: str) -> None:
@@ -209,11 +214,11 @@ def _compared(column: pa.Array, wanted: tuple[Any, ...], field: str) -> Mask:
     are_dates = len(periods) == len(bounds)
     if are_dates and _tells_days(column):
         return _days_within(days_of(column), sign, wanted, periods)
+    if sign in ("==", "!=") and (are_numbers or isinstance(second, str)):
+        same = _any_text(column, [second, *numbers] if are_numbers else [second])
+        return same if sign == "==" else ~same
     if are_numbers and not np.isnan(values := _numbers(column)).all():
         return _numbers_within(values, sign, wanted, numbers)
-    if sign in ("==", "!=") and isinstance(second, str):
-        same = _any_of(column, [second])
-        return same if sign == "==" else ~same
     if not are_numbers and not are_dates:
         wrong = next(bound for bound in bounds if math.isnan(_number(bound)) and not period_of(bound))
         raise OptionError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
-from intake_tcga.archs4.conditions import Mask, by_field, meets
+from intake_tcga.archs4.conditions import Mask, by_field, listed, meets
 from intake_tcga.archs4.samples import Samples
 from intake_tcga.archs4.selection import SERIES, in_series, single_cells
 from intake_tcga.archs4.text_match import Term, contains, term_of
@@ -30,6 +30,8 @@ DEFAULT_FIELDS = (
 
 Terms = str | re.Pattern[str] | Iterable[str | re.Pattern[str]] | None
 Match = Literal["all", "any"]
+
+_SIGNED_SERIES = re.compile(r"\s*(==|!=)?\s*(GSE\d+)\s*", re.IGNORECASE)
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -84,7 +86,7 @@ def find(
         From 0 to 1.
     conditions : mapping, optional
         Field → what it must be, all of them; see :func:`intake_tcga.archs4.conditions.meets`. A series
-        (``series_id="GSE64016"``) has also those members that are in several.
+        (``series_id="GSE64016"``) has also those members that are in several, and ``"!= GSE64016"`` has none of them.
 
     Returns
     -------
@@ -139,14 +141,31 @@ def _in_any_field(samples: Samples, fields: Sequence[str], terms: Sequence[Term]
 
 
 def _condition(samples: Samples, field: str, wanted: Any) -> Mask:
-    series = [wanted] if isinstance(wanted, str) else wanted
-    if field == SERIES and isinstance(series, list | set | frozenset) and all(map(_is_series, series)):
-        return in_series(samples, series)
+    if field == SERIES:
+        return _series_condition(samples, wanted)
     return meets(samples.column(field), wanted, field)
 
 
-def _is_series(value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(r"GSE\d+", value) is not None
+def _series_condition(samples: Samples, wanted: Any) -> Mask:
+    """Tell which samples are in series that are wanted, or in none that is not, whatever else they are in."""
+    one = isinstance(wanted, str | bytes | tuple | Mapping) or not isinstance(wanted, Iterable)
+    several = [wanted] if one else listed(wanted)
+    named = [_signed_series(each) for each in several]
+    found = in_series(samples, [series for sign, series in named if sign == "=="])
+    for each, (sign, series) in zip(several, named, strict=True):
+        if sign == "!=":
+            found |= ~in_series(samples, [series])
+        elif not sign:
+            found |= meets(samples.column(SERIES), each, SERIES)
+    return found
+
+
+def _signed_series(wanted: Any) -> tuple[str, str]:
+    """Read ``GSE1``, ``!= GSE1`` and ``("!=", "GSE1")`` as a sign and a series; any other condition has no sign."""
+    if isinstance(wanted, tuple) and len(wanted) == 2 and all(isinstance(part, str) for part in wanted):
+        wanted = "".join(wanted) if wanted[0] in ("==", "!=") else None
+    read = _SIGNED_SERIES.fullmatch(wanted) if isinstance(wanted, str) else None
+    return (read[1] or "==", read[2].upper()) if read else ("", "")
 
 
 def _each(work: Callable[[_T], _R], items: Sequence[_T]) -> list[_R]:

@@ -5,8 +5,10 @@ import re
 
 import archs4_files
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
+import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -125,6 +127,62 @@ def test_a_series_has_its_members_of_several(path, samples):
     assert find(samples, conditions={"series_id": ["GSE901", "GSE90"]}).tolist() == expected
 
 
+SERIES_TEXTS = ["GSE1,GSE2", "GSE1", "GSE2", "GSE12", ""]
+
+
+@pytest.fixture
+def of_series():
+    """Find rows of :data:`SERIES_TEXTS` by what `series_id` must be."""
+    found = Samples(xr.Dataset(coords={"sample": list("abcde"), "series_id": ("sample", SERIES_TEXTS)}))
+    return lambda wanted: find(found, conditions={"series_id": wanted}).tolist()
+
+
+@pytest.mark.parametrize(
+    "several",
+    [
+        list,
+        set,
+        frozenset,
+        iter,
+        lambda names: dict.fromkeys(names).keys(),
+        np.array,
+        lambda names: np.array(names, dtype=object),
+        xr.DataArray,
+        pd.Series,
+        pd.Index,
+    ],
+)
+def test_series_in_whatever_holds_them(of_series, several):
+    assert of_series(several(["GSE1"])) == [0, 1]
+    assert of_series(several(["GSE1", "GSE12"])) == [0, 1, 3]
+    assert of_series(several(["GSE3"])) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "rows"),
+    [
+        ("GSE1", [0, 1]),
+        ("gse1", [0, 1]),
+        (np.str_("GSE2"), [0, 2]),
+        ("== GSE1", [0, 1]),
+        (("==", "GSE1"), [0, 1]),
+        ("!= GSE1", [2, 3, 4]),
+        ("!=GSE2", [1, 3, 4]),
+        (("!=", "GSE2"), [1, 3, 4]),
+        (["GSE12", "!= GSE2"], [1, 3, 4]),
+        (["GSE12", re.compile("^GSE1$")], [1, 3]),
+        (["GSE12", ""], [3, 4]),
+        ("GSE1,GSE2", [0]),
+        ("!= GSE1,GSE2", [1, 2, 3, 4]),
+        ([], []),
+        (re.compile("GSE2$"), [0, 2]),
+        (lambda text: text.startswith("GSE1,"), [0]),
+    ],
+)
+def test_what_a_series_must_be(of_series, wanted, rows):
+    assert of_series(wanted) == rows
+
+
 def test_values_of_an_array(ds, samples):
     for several in (ds["sample"][:3], ds["geo_accession"][:3], ds["sample"].values[:3]):
         assert find(samples, conditions={"geo_accession": several}).tolist() == [0, 1, 2]
@@ -231,6 +289,22 @@ def test_numbers_kept_as_text():
     assert meets(column, [9606, "many"], "taxid_ch1").tolist() == [True, False, False, True]
     assert meets(pa.array([1, 2]), "2", "channel_count").tolist() == [False, True]
     assert meets(pa.array([1, 2]), "two", "channel_count").tolist() == [False, False]
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+@pytest.mark.parametrize("other", ["293", "293.0", "2.93e2", 293, 293.0, np.int32(293), "hela", "1833x", 7])
+def test_texts_that_are_not_a_number_are_all_others(other, encoded):
+    """Names such as 293 do not make numbers of all texts beside them."""
+    texts = ["liver", "293", "HeLa", "1833", "293T", "", "293.0"]
+    column = pa.array(texts).dictionary_encode() if encoded else pa.array(texts)
+    same = meets(column, ("==", other), "source_name_ch1")
+    assert meets(column, ("!=", other), "source_name_ch1").tolist() == (~same).tolist()
+    assert meets(column, f"!= {other}", "source_name_ch1").tolist() == (~same).tolist()
+    assert meets(column, f"== {other}", "source_name_ch1").tolist() == same.tolist()
+    if "293" in str(other) or "2.93" in str(other):
+        assert same.tolist() == [False, True, False, False, False, False, True]
+    only_texts = pa.array(["liver", "HeLa"])
+    assert meets(only_texts, ("!=", other), "source_name_ch1").tolist() == [True, str(other) != "hela"]
 
 
 def test_numbers_are_no_years_where_numbers_are_kept():

@@ -39,6 +39,21 @@ def rows(result):
 # -- list, fields ------------------------------------------------------------------------------------------------------
 
 
+def test_conditions_on_names_that_are_numbers(invoke, tmp_path):
+    path = write_archs4(tmp_path / "cells.h5", n_samples=4)
+    with h5py.File(path, "r+") as f:
+        f["meta/samples/source_name_ch1"][:] = ["liver", "293", "HeLa", "1833"]
+        names = f["meta/samples/geo_accession"].asstr()[:].tolist()
+    for condition, kept in (
+        ("!=293", [0, 2, 3]),
+        ("=293", [1]),
+        ("!=HELA", [0, 1, 3]),
+        ("!=5", [0, 1, 2, 3]),
+    ):
+        found = rows(invoke("archs4", "search", path, "-w", f"source_name_ch1{condition}", "--json"))
+        assert [row["sample"] for row in found] == [names[at] for at in kept]
+
+
 def test_list(invoke):
     lines = [line.split("\t") for line in invoke("archs4", "list").stdout.splitlines()]
     assert lines[0] == ["file", "samples", "features", "bytes", "ensembl", "cached"]
