@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -15,10 +16,10 @@ import numpy.typing as npt
 from intake_tcga._version import __version__
 from intake_tcga.archs4 import ena, ensembl
 from intake_tcga.archs4.ena import Run, find_runs
-from intake_tcga.archs4.fastq import Layout, Reads, by_sample, merge, pair
+from intake_tcga.archs4.fastq import FastqName, Layout, Reads, merge
 from intake_tcga.archs4.kallisto import Abundances, FragmentLengths, find_kallisto
 from intake_tcga.archs4.quantification import Quantifier
-from intake_tcga.archs4.read_sources import Samples, Source, Sources, find_samples
+from intake_tcga.archs4.read_sources import Sample, Samples, Source, Sources, find_samples, paired
 from intake_tcga.archs4.reference import Reference, Wanted
 from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import AlignmentError, IntakeTcgaError, OptionError
@@ -69,7 +70,8 @@ def align(
         FASTQ files (``.fastq``, ``.fq``, with or without ``.gz``); folders with such files, also in their subfolders;
         accessions of runs (``SRR…``, ``ERR…``, ``DRR…``), or of an experiment, sample, study or project for all of
         its runs, whose files the European Nucleotide Archive serves. Mates and lanes are put together by their names
-        and their reads' names. A mapping gives samples their names and files instead. What exists as a path is one.
+        and their reads' names. A mapping gives samples their names instead, and the files of each, or the runs that
+        make it up. What exists as a path is one.
     species : str
         ``human``, ``mouse``, ``rat``, ``zebrafish``, or a name as Ensembl has it (``sus_scrofa``).
     release : int
@@ -81,7 +83,8 @@ def align(
         FASTA files to use instead of Ensembl's; genes are told by headers as Ensembl or GENCODE write them (GENCODE's
         tell no gene's biotype, which is ``""`` then).
     layout : {"auto", "paired", "single"}
-        ``paired`` takes the names' word for which files are mates; ``single`` takes each file as single reads.
+        ``paired`` takes the names' word for which files are mates; ``single`` takes each file as single reads, also
+        those of runs that are of pairs, which fail otherwise where the archive does not tell their mates apart.
     fragment_length, fragment_sd : float
         Mean and standard deviation of the fragments' lengths in bases, for single reads; pairs tell them.
     kmer : int
@@ -132,9 +135,13 @@ def align(
     Examples
     --------
     >>> ds = align(["SRR14457464"], species="human", return_type="gene")  # doctest: +SKIP
-    >>> ds = align({"treated": ["a_R1.fastq.gz", "a_R2.fastq.gz"]}, species="mouse")  # doctest: +SKIP
+    >>> ds = align({"treated": ["a_R1.fastq.gz", "a_R2.fastq.gz"], "control": "SRR14457464"})  # doctest: +SKIP
     """
-    _check(return_type=(return_type, get_args(ReturnType)), errors=(errors, get_args(Errors)))
+    _check(
+        return_type=(return_type, get_args(ReturnType)),
+        layout=(layout, get_args(Layout)),
+        errors=(errors, get_args(Errors)),
+    )
     fragments = FragmentLengths(fragment_length, fragment_sd)
     wanted = Wanted.of(species, release, transcriptome, ensembl_url)
     number = _threads(threads)
@@ -148,7 +155,7 @@ def align(
         sources,
         layout=layout,
         find_runs=archive,
-        check_run=partial(_check_run, species=wanted.species),
+        check_run=partial(_check_run, species=wanted.species, layout=layout),
     )
     _report(samples.failures, errors=errors, others=len(samples.found), early=True)
     reference = wanted.obtain(binary, store, kmer=kmer, threads=number, storage_options=storage_options)
@@ -195,7 +202,7 @@ class _Batch:
                 self._discard(name, sample)
         return found
 
-    def _aligned(self, name: str, sample: Reads | Run, on_part: Callable[[float], None]) -> _Aligned:
+    def _aligned(self, name: str, sample: Sample, on_part: Callable[[float], None]) -> _Aligned:
         try:
             reads = self._reads(name, sample)
             return _Aligned(reads, self.quantify(reads, on_part=on_part))
@@ -208,20 +215,19 @@ class _Batch:
                 "another folder."
             ) from error
 
-    def _reads(self, name: str, sample: Reads | Run) -> Reads:
+    def _reads(self, name: str, sample: Sample) -> Reads:
         if isinstance(sample, Reads):
             return sample
-        files = sample.fetch(self.cache, storage_options=self.storage_options)
-        groups = by_sample(files, layout=self.layout).items()
-        return merge(
-            name, [reads for (_, part), group in groups for reads in pair(part, group, layout=self.layout)]
-        )
+        files = [
+            path for run in sample for path in run.fetch(self.cache, storage_options=self.storage_options)
+        ]
+        return merge(name, paired(files, self.layout))
 
-    def _discard(self, name: str, sample: Reads | Run) -> None:
-        if not isinstance(sample, Run) or self.keep_fastq:
+    def _discard(self, name: str, sample: Sample) -> None:
+        if isinstance(sample, Reads) or self.keep_fastq:
             return
         try:
-            for file in sample.files:
+            for file in (file for run in sample for file in run.files):
                 self.cache.clear(version=file.version, name=file.name)
         except OSError as error:
             warnings.warn(f"{name} is aligned, and its files stay: {error}", stacklevel=4)
@@ -313,9 +319,15 @@ def _named(name: str, reason: str) -> str:
     return reason if reason.startswith(name) else f"{name}: {reason}"
 
 
-def _check_run(run: Run, species: str | None) -> None:
-    """Refuse a run without files, and one of another species than it is to be aligned to."""
+def _check_run(run: Run, species: str | None, layout: Layout) -> None:
+    """Refuse a run without files, one of pairs without both mates, and one of another species than is meant."""
     run.require_files()
+    names = [file.name for file in run.files]
+    if run.paired and layout != "single" and not {FastqName.of(Path(name)).mate for name in names} >= {1, 2}:
+        raise OptionError(
+            f"{run.accession} is of pairs, and the archive's files do not tell their mates apart ({', '.join(names)}); "
+            "pass layout='single' to take them as single reads, or convert the run yourself (fasterq-dump --split-3)."
+        )
     theirs = run.species.lower().replace(" ", "_")
     if species and theirs and not (theirs + "_").startswith(species + "_"):
         raise OptionError(
@@ -336,11 +348,11 @@ def _text(labels: Any) -> npt.NDArray[np.object_]:
     return np.array(list(labels), dtype=object)
 
 
-def _size(sample: Reads | Run) -> int:
+def _size(sample: Sample) -> int:
     """Return how many bytes there are, for the bar alone: of files that are there no longer, their sample tells."""
-    if isinstance(sample, Run):
-        return sample.size
-    return sum(path.stat().st_size for path in sample.files if path.exists())
+    if isinstance(sample, Reads):
+        return sum(path.stat().st_size for path in sample.files if path.exists())
+    return sum(run.size for run in sample)
 
 
 def _cache(

@@ -34,6 +34,9 @@ class Run:
     species: str
     """Scientific name; ``""`` if not told."""
 
+    paired: bool
+    """Whether the library was, as the archive has it; its files may be otherwise."""
+
     files: tuple[RemoteFile, ...]
     """Of the two mates, or of single reads; none where the archive has made none."""
 
@@ -160,9 +163,9 @@ def _rows(body: bytes, accession: str) -> list[dict[str, str]]:
 
 
 def _run(row: Mapping[str, str], report: str) -> Run:
-    run = row["run_accession"]
+    run, paired = row["run_accession"], row["library_layout"].upper() == "PAIRED"
     if not row["fastq_ftp"] and _RUN.fullmatch(run):
-        return Run(run, row["scientific_name"], ())
+        return Run(run, row["scientific_name"], paired, ())
     links, digests, sizes = (
         row[name].strip(";").split(";") for name in ("fastq_ftp", "fastq_md5", "fastq_bytes")
     )
@@ -172,7 +175,7 @@ def _run(row: Mapping[str, str], report: str) -> Run:
             "try again later."
         )
     files = tuple(_file(run, *parts, report) for parts in zip(links, digests, sizes, strict=True))
-    return Run(run, row["scientific_name"], files)
+    return Run(run, row["scientific_name"], paired, files)
 
 
 def _file(run: str, link: str, digest: str, size: str, report: str) -> RemoteFile:

@@ -12,14 +12,16 @@ from intake_tcga.archs4.fastq import Layout, Reads, by_sample, is_fastq, merge, 
 from intake_tcga.errors import FileFormatError, IntakeTcgaError, MissingFileError, OptionError
 
 Source = str | os.PathLike[str]
-Sources = Source | Sequence[Source] | Mapping[str, Sequence[Source]]
+Sources = Source | Sequence[Source] | Mapping[str, Source | Sequence[Source]]
+Sample = Reads | tuple[Run, ...]
+"""Files that are here, or runs whose files together are the sample."""
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
     """Samples by name, in the order of their sources, and those that cannot be had."""
 
-    found: dict[str, Reads | Run] = field(default_factory=dict)
+    found: dict[str, Sample] = field(default_factory=dict)
     failures: dict[str, IntakeTcgaError] = field(default_factory=dict)
 
 
@@ -50,15 +52,14 @@ def find_samples(
         among the failures instead.
     """
     if isinstance(sources, Mapping):
-        return _named(sources, layout)
-    listed: list[Source] = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+        return _named(sources, layout, find_runs, check_run)
     samples = Samples()
     files: dict[Path, int] = {}
-    entries: list[tuple[int, str, Reads | Run]] = []
-    for at, source in enumerate(dict.fromkeys(listed)):
+    entries: list[tuple[int, str, Sample]] = []
+    for at, source in enumerate(dict.fromkeys(_listed(sources))):
         if _is_run(source):
             runs, failures = _usable(str(source), find_runs, check_run)
-            entries += [(at, run.accession, run) for run in runs]
+            entries += [(at, run.accession, (run,)) for run in runs]
             samples.failures.update(failures)
         else:
             files |= {path: at for path in _fastq_files(source) if path not in files}
@@ -81,20 +82,46 @@ def find_samples(
     return samples
 
 
-def _named(sources: Mapping[str, Sequence[Source]], layout: Layout) -> Samples:
+def _named(
+    sources: Mapping[str, Source | Sequence[Source]],
+    layout: Layout,
+    find_runs: Callable[[str], list[Run]],
+    check_run: Callable[[Run], None],
+) -> Samples:
     samples = Samples()
     for name, given in sources.items():
-        listed = [given] if isinstance(given, str | os.PathLike) else list(given)
-        files = [path for source in listed for path in _fastq_files(source)]
+        listed = _listed(given)
+        accessions = [str(source) for source in listed if _is_run(source)]
+        files = [path for source in listed if not _is_run(source) for path in _fastq_files(source)]
         try:
-            groups = by_sample(files, layout=layout).items()
-            parts = [reads for (_, part), group in groups for reads in pair(part, group, layout=layout)]
-            samples.found[name] = merge(name, parts)
+            if accessions and files:
+                raise OptionError(
+                    f"{name}: {accessions[0]} is of the archive and {files[0].name} a file; give a sample one or the "
+                    "other."
+                )
+            runs = _all_usable(accessions, find_runs, check_run)
+            samples.found[name] = runs or merge(name, paired(files, layout))
         except IntakeTcgaError as error:
             samples.failures[name] = error
     if not samples.found and not samples.failures:
-        raise OptionError("There is nothing to align; give each sample's name and its FASTQ files.")
+        raise OptionError("There is nothing to align; give each sample's name and its FASTQ files or runs.")
     return samples
+
+
+def paired(files: Sequence[Path], layout: Layout) -> list[Reads]:
+    """Return files put together by their names and reads: lanes and runs of one sample, of which each is a part."""
+    groups = by_sample(files, layout=layout).items()
+    return [reads for (_, part), group in groups for reads in pair(part, group, layout=layout)]
+
+
+def _all_usable(
+    accessions: Sequence[str], find_runs: Callable[[str], list[Run]], check_run: Callable[[Run], None]
+) -> tuple[Run, ...]:
+    """Return runs that are one sample: all of them, or the error of one."""
+    runs = tuple(dict.fromkeys(run for accession in accessions for run in find_runs(accession)))
+    for run in runs:
+        check_run(run)
+    return runs
 
 
 def _usable(
@@ -111,6 +138,10 @@ def _usable(
         except IntakeTcgaError as error:
             failures[run.accession] = error
     return [run for run in runs if run.accession not in failures], failures
+
+
+def _listed(sources: Source | Sequence[Source]) -> list[Source]:
+    return [sources] if isinstance(sources, str | os.PathLike) else list(sources)
 
 
 def _is_run(source: Source) -> bool:

@@ -296,6 +296,51 @@ def test_runs_and_ensembl(server, tmp_path):
         align("SRP000001", **options, offline=True)
 
 
+def test_a_mapping_names_runs(server, tmp_path):
+    runs = {
+        "SRR000001": {"SRR000001.fastq.gz": FIRST[:3000]},
+        "SRR000002": {"SRR000002.fastq.gz": FIRST[3000:5000]},
+    }
+    reports = {}
+    for run, files in runs.items():
+        bodies = {name: gzip.compress(fastq(reads), 1) for name, reads in files.items()}
+        server.bodies |= {f"{run}/{name}": body for name, body in bodies.items()}
+        reports[run] = bodies
+    server.bodies["filereport"] = ena_report(reports, server.url())
+    options = {"cache": tmp_path / "cache", "ensembl_url": server.url(), "ena_url": server.url()}
+    local = write(tmp_path / "local.fq", fastq(FIRST[:5000]))
+    ds = align({"treated": ["SRP000001"], "control": [local]}, **options, keep_fastq=False)
+    assert ds["sample"].values.tolist() == ["treated", "control"]
+    assert ds["n_processed"].values.tolist() == [5000, 5000]
+    np.testing.assert_array_equal(ds["counts"][0], ds["counts"][1])
+    assert not list((tmp_path / "cache/archs4/fastq").rglob("*.gz"))
+    with pytest.raises(OptionError, match="both: SRP000001 is of the archive and local.fq a file"):
+        align({"both": ["SRP000001", local]}, **options)
+    with pytest.raises(OptionError, match="layout='x'"):
+        align({"treated": "SRP000001"}, **options, layout="x")
+    server.bodies["filereport"] = server.bodies["filereport"].replace(b"Homo sapiens", b"Mus musculus")
+    with pytest.raises(OptionError, match="SRR000001 is of Mus musculus"):
+        align({"treated": "SRP000001"}, **options)
+
+
+def test_a_run_of_pairs_whose_mates_the_archive_does_not_tell_apart(server, tmp_path):
+    server.bodies["filereport"] = server.bodies["filereport"].replace(b"SINGLE", b"PAIRED")
+    options = {"cache": tmp_path, "ensembl_url": server.url(), "ena_url": server.url()}
+    says = r"SRR000002 is of pairs.*\(SRR000002.fastq.gz\).*layout='single'"
+    with pytest.warns(UserWarning, match=says):
+        ds = align("SRP000001", **options, errors="skip")
+    assert ds["sample"].values.tolist() == ["SRR000001"]
+    assert not any("SRR000002" in request.name for request in server.requests)
+    server.bodies["filereport"] = b"".join(
+        line for line in server.bodies["filereport"].splitlines(keepends=True) if b"SRR000001" not in line
+    )
+    for layout in ("auto", "paired"):
+        with pytest.raises(OptionError, match=says):
+            align("SRR000002", **options, layout=layout)
+    ds = align("SRR000002", **options, layout="single")
+    assert ds["layout"].values.tolist() == ["single"]
+
+
 def test_a_download_that_cannot_be_removed_costs_nothing(server, tmp_path, monkeypatch):
     def refuse(self, **which):
         raise CacheError(f"{which['name']} cannot be removed (Permission denied); allow it and try again.")
