@@ -192,7 +192,7 @@ def list_archs4(*, cache: VerifiedFileCache | None = None) -> pd.DataFrame:
 
     Examples
     --------
-    >>> list_archs4().set_index("name").loc["human_gene_v2.5", ["samples", "features", "bytes"]].tolist()
+    >>> list_archs4().set_index("name").loc["human_gene_v2.5", ["samples", "features", "bytes"]].astype(int).tolist()
     [888821, 67186, 47865298452]
     """
     import pandas as pd

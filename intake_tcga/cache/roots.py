@@ -44,8 +44,13 @@ def state_folder(path: str | os.PathLike[str], otherwise: Path | None = None) ->
     Told nothing, in the user's.
     """
     states = (folder / ".intake-tcga" for folder in _absolute(path).parents)
-    found = next((state for state in states if state.is_dir() and os.access(state, os.W_OK)), None)
+    found = next((state for state in states if state.is_dir() and _is_writable(state)), None)
     return found or otherwise or writable_root() / ".intake-tcga"
+
+
+def _is_writable(folder: Path) -> bool:
+    """Tell whether a folder may be written: also root leaves one alone that is marked read-only for all."""
+    return bool(folder.stat().st_mode & 0o222) and os.access(folder, os.W_OK)
 
 
 def is_offline(offline: bool | str | None) -> bool:
