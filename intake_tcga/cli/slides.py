@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from intake_tcga.cli.commands import Commands
-from intake_tcga.cli.facets import facets_of, pattern_of
+from intake_tcga.cli.facets import conditions_of, pattern_of
 from intake_tcga.cli.options import (
     cache_dir_option,
     offline_option,
@@ -98,7 +98,7 @@ def _with_search(command: _Command) -> _Command:
     ) -> Any:
         among = collection if manifest is None else collection.from_manifest(manifest)
         pattern = pattern_of(text) if regex and text else text
-        return command(found=among.search(pattern, **facets_of(facets)), **kwargs)
+        return command(found=among.search(pattern, **conditions_of(facets)), **kwargs)
 
     return wrapped(
         command,
@@ -110,7 +110,8 @@ def _with_search(command: _Command) -> _Command:
             "facets",
             multiple=True,
             metavar="FIELD=VALUE",
-            help="Keep slides with this value (several for one field: any of them; <, >, <=, >= compare numbers).",
+            help="Keep slides with this value (several for one field: any of them), or in a range LOW..HIGH; <, >, <=, "
+            ">=, != compare.",
         ),
         click.option("--manifest", metavar="TSV", help="Only slides of this manifest of the GDC."),
     )
@@ -315,7 +316,7 @@ def download(collection: SlideCollection, names: Sequence[str]) -> None:
     """
     from intake_tcga.slides.batch import raise_together
 
-    failures: dict[str, Exception] = {}
+    failures: list[tuple[str, Exception]] = []
     wanted: list[tuple[SlideCollection, str]] = []
     for name in names:
         if _is_manifest(name):
@@ -327,7 +328,7 @@ def download(collection: SlideCollection, names: Sequence[str]) -> None:
         try:
             click.echo(among.fetch(name))
         except IntakeTcgaError as error:
-            failures[name] = error
+            failures.append((name, error))
     raise_together(failures, len(wanted), "the paths of the others are above")
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from intake_tcga.cache.store import VerifiedFileCache
@@ -17,6 +19,9 @@ from intake_tcga.slides.tile_codecs import load_codecs, load_pillow
 
 Result = TypeVar("Result")
 
+Failure = tuple[str, Exception]
+"""How a slide is called, and why it failed."""
+
 
 def run_batch(
     sources: Sequence[SlideSource],
@@ -25,7 +30,7 @@ def run_batch(
     workers: int,
     label: str,
     progress: bool | None,
-) -> tuple[list[Result | None], dict[str, Exception]]:
+) -> tuple[list[Result | None], dict[int, Exception]]:
     """Do something with each slide, several at once.
 
     Parameters
@@ -46,7 +51,7 @@ def run_batch(
     results : list
         In the order of the slides; None where one failed.
     failures : dict
-        By the slides' names.
+        By the slides' places in ``sources``: several may have one name.
     """
     if not is_whole(workers) or workers < 1:
         raise OptionError(f"workers={workers!r} is not possible; give 1 or more slides at a time.")
@@ -59,7 +64,7 @@ def run_batch(
         for source in sources
     ]
     results: list[Result | None] = [None] * len(sources)
-    failures: dict[str, Exception] = {}
+    failures: dict[int, Exception] = {}
     bar = _bar(label, len(sources), progress)
     pool = ThreadPoolExecutor(workers, "intake-tcga-slides")
     try:
@@ -70,7 +75,7 @@ def run_batch(
             for task in done:
                 error = task.exception()
                 if isinstance(error, Exception):
-                    failures[sources[tasks[task]].name] = error
+                    failures[tasks[task]] = error
                 elif error is not None:
                     raise error
                 else:
@@ -96,26 +101,40 @@ def check_installed(method: str) -> None:
         load_codecs()
 
 
-def raise_together(failures: Mapping[str, Exception], total: int, done: str) -> None:
+def called(sources: Sequence[SlideSource], failures: Mapping[int, Exception]) -> list[Failure]:
+    """Call the slides that failed by their names, those of one name by their places, in the order of the slides."""
+    times = Counter(source.name for source in sources)
+    names = [source.name if times[source.name] == 1 else source.shown_url for source in sources]
+    return [(names[at], failures[at]) for at in sorted(failures)]
+
+
+def raise_together(failures: Sequence[Failure], total: int, done: str) -> None:
     """Raise one error that names every slide that failed, with its reason; none if none did.
 
     Parameters
     ----------
     failures
-        By the slides' names.
+        What failed.
     total
         Slides in all.
     done
         What became of the others, as the end of a sentence.
+
+    Raises
+    ------
+    IntakeTcgaError
+        Of the kind of all failures, if they have one in common; never an OptionError, since what a slide cannot give
+        (a resolution, a box) is no wrong option of the whole. The error of an only slide is raised as it is.
     """
     if not failures:
         return
-    first = next(iter(failures.values()))
+    _, first = failures[0]
     if total == 1 and isinstance(first, IntakeTcgaError):
         raise first
-    lines = "\n".join(f"- {_named(name, failures[name])}" for name in sorted(failures))
-    kinds = {type(error) for error in failures.values()}
-    kind = kinds.pop() if len(kinds) == 1 and isinstance(first, IntakeTcgaError) else IntakeTcgaError
+    lines = "\n".join(f"- {_named(name, error)}" for name, error in sorted(failures, key=itemgetter(0)))
+    kinds = {type(error) for _, error in failures}
+    is_told = len(kinds) == 1 and isinstance(first, IntakeTcgaError) and not isinstance(first, OptionError)
+    kind = type(first) if is_told else IntakeTcgaError
     raise kind(f"{len(failures)} of {total} slides failed; {done}:\n{lines}") from first
 
 

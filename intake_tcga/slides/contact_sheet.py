@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import os
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from intake_tcga.errors import CacheError, OptionError
-from intake_tcga.slides.batch import check_installed, raise_together, run_batch
+from intake_tcga.slides.batch import called, check_installed, raise_together, run_batch
 from intake_tcga.slides.images import find_sources
 from intake_tcga.slides.opening import View, opened_image
 from intake_tcga.slides.scale import checked_mpp, is_whole
@@ -105,14 +105,15 @@ def contact_sheet(
         ) from None
     finally:
         new.unlink(missing_ok=True)
-    raise_together({**lost, **failures}, len(sources) + len(lost), f"the others are on {target}")
+    failed = [*lost, *called(sources, failures)]
+    raise_together(failed, len(sources) + len(lost), f"the others are on {target}")
     return target
 
 
 def _drawn(
     sources: Sequence[SlideSource],
     pictures: Sequence[Pixels | None],
-    failures: dict[str, Exception],
+    failures: Collection[int],
     mpp: float,
     columns: int | None,
 ) -> Any:
@@ -120,7 +121,7 @@ def _drawn(
     from PIL import ImageDraw, ImageFont
 
     font = ImageFont.load_default(_FONT)
-    captions = [_caption(source, source.name in failures) for source in sources]
+    captions = [_caption(source, at in failures) for at, source in enumerate(sources)]
     shapes = [(0, 0) if picture is None else picture.shape[:2] for picture in pictures]
     lengths = [font.getlength(line) for caption in captions for line in caption]
     width = max(_LEAST_WIDTH, math.ceil(max(lengths)), *(shape[1] for shape in shapes))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from intake_tcga.errors import CacheError, IntakeTcgaError, OptionError
-from intake_tcga.slides.batch import check_installed, raise_together, run_batch
-from intake_tcga.slides.opening import View, find_source, opened_image
+from intake_tcga.slides.batch import Failure, called, check_installed, raise_together, run_batch
+from intake_tcga.slides.opening import View, find_each_source, opened_image
 from intake_tcga.slides.scale import checked_mpp, is_whole
 from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.sources import METHODS, Method, SlideSource
@@ -140,10 +140,10 @@ def save_images(
     names = _image_names(sources, mpp, _ENDINGS[format])
     quality = int(quality)
     recipes = [_recipe(source, view, method, format, quality) for source in sources]
-    plan = {source.name: (name, recipe) for source, name, recipe in zip(sources, names, recipes, strict=True)}
+    plan = {source.url: (name, recipe) for source, name, recipe in zip(sources, names, recipes, strict=True)}
 
     def work(source: SlideSource) -> SavedImage:
-        name, recipe = plan[source.name]
+        name, recipe = plan[source.url]
         saved = folder.saved(name, recipe)
         return saved or folder.save(name, recipe, source, view, format, method, quality, keep=keep)
 
@@ -151,21 +151,22 @@ def save_images(
     index = [saved for saved in results if saved is not None]
     folder.rewrite(index)
     total = len(sources) + len(lost)
-    raise_together({**lost, **failures}, total, f"the images of the others are in {folder.path}")
+    failed = [*lost, *called(sources, failures)]
+    raise_together(failed, total, f"the images of the others are in {folder.path}")
     return _frame(index)
 
 
 def find_sources(
     slides: Sequence[Slide | str | os.PathLike[str]], **options: Any
-) -> tuple[list[SlideSource], dict[str, Exception]]:
+) -> tuple[list[SlideSource], list[Failure]]:
     """Find several slides, each as ``open_slide`` would, before anything is read of any; repeated ones count once.
 
     Returns
     -------
     sources : list
         Those that were found.
-    lost : dict
-        Why others were not, by their names.
+    lost : list
+        What others are called, and why they were not found.
 
     Raises
     ------
@@ -180,18 +181,15 @@ def find_sources(
             f"There is no option {min(unknown)!r}; there are: {', '.join(sorted(known | {*_OF_VIEW}))}."
         )
     options["token"] = Token.of(options.pop("token", None), options.pop("token_file", None))
+    slides = list(slides)
     found: dict[str, SlideSource] = {}
     lost: dict[str, Exception] = {}
-    for slide in slides:
-        try:
-            source = find_source(slide, **options)
-        except OptionError:
-            raise  # of an option, which is the same for all
-        except IntakeTcgaError as error:
-            lost[str(slide)] = error
+    for slide, source in zip(slides, find_each_source(slides, **options), strict=True):
+        if isinstance(source, IntakeTcgaError):
+            lost[str(slide)] = source
         else:
             found.setdefault(source.url, source)
-    return list(found.values()), lost
+    return list(found.values()), list(lost.items())
 
 
 @dataclass(frozen=True)

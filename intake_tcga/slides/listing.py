@@ -139,8 +139,10 @@ def _asked(
 ) -> Listing:
     budget = _less_patient(cache.budget) if last else cache.budget
     release = ask_release(endpoint, budget=budget)
-    if not refresh and (kept := store.of_release(release)):
-        return kept
+    if not refresh:
+        kept = last if last and last.release == release else store.of_release(release)
+        if kept:
+            return kept
     if only is not None:
         slides = ask_slides(endpoint, release, filters=every(TCGA_SLIDES, only), budget=budget)
         return Listing(release, slides, time.time())

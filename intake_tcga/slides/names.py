@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from intake_tcga.errors import AmbiguousNameError, NameNotFoundError, OfflineError
+from intake_tcga.errors import AmbiguousNameError, IntakeTcgaError, NameNotFoundError, OfflineError
 from intake_tcga.slides.listing import load_listing
 from intake_tcga.slides.query import Filters, either, is_in
 from intake_tcga.slides.slide import Slide
@@ -95,15 +95,38 @@ def find_slide(name: str, endpoint: str, cache: VerifiedFileCache) -> Slide:
 
 def find_slides(wanted: Sequence[str], endpoint: str, cache: VerifiedFileCache) -> tuple[Slide, ...]:
     """Return the slides of TCGA that some names mean, in their order; as :func:`find_slide` for each."""
+    found = []
+    for slide in find_each(wanted, endpoint, cache):
+        if isinstance(slide, IntakeTcgaError):
+            raise slide
+        found.append(slide)
+    return tuple(found)
+
+
+def find_each(
+    wanted: Sequence[str], endpoint: str, cache: VerifiedFileCache
+) -> list[Slide | IntakeTcgaError]:
+    """Return the slide of TCGA that each name means, or why it means none; the GDC is asked once for all of them."""
+    if not wanted:
+        return []
     try:
         listing = load_listing(endpoint, cache, only=_asked_for(wanted))
-    except OfflineError:
+    except OfflineError as error:
         copies = index(_downloaded(endpoint, cache))
-        if not all(name.strip().lower() in copies for name in wanted):
-            raise
-        return tuple(find(name, copies, "the cache") for name in wanted)
+        return [
+            _found(name, copies, "the cache") if name.strip().lower() in copies else error for name in wanted
+        ]
+    except IntakeTcgaError as error:
+        return [error] * len(wanted)
     known, place = index(listing.slides), f"TCGA's slides at the GDC ({listing.release})"
-    return tuple(find(name, known, place) for name in wanted)
+    return [_found(name, known, place) for name in wanted]
+
+
+def _found(name: str, names: Index, place: str) -> Slide | IntakeTcgaError:
+    try:
+        return find(name, names, place)
+    except NameNotFoundError as error:
+        return error
 
 
 def _downloaded(endpoint: str, cache: VerifiedFileCache) -> Iterator[Slide]:

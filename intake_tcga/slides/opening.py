@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from intake_tcga.cache.store import VerifiedFileCache
-from intake_tcga.errors import OptionError
+from intake_tcga.errors import IntakeTcgaError, OptionError
 from intake_tcga.slides.dataset import associated_dataset, image_dataset, level_dataset, pyramid_tree
 from intake_tcga.slides.endpoint import gdc_endpoint
 from intake_tcga.slides.header import MppFrom, Resolution, checked_base, resolution
-from intake_tcga.slides.names import find_slide
+from intake_tcga.slides.names import find_each
 from intake_tcga.slides.pyramid import Pyramid
 from intake_tcga.slides.scale import checked_mpp
 from intake_tcga.slides.slide import Slide
@@ -215,34 +215,49 @@ def opened_image(where: SlideSource, view: View, *, method: Method, keep: bool) 
     return ds
 
 
-def find_source(
-    source: Slide | str | os.PathLike[str],
+def find_source(source: Slide | str | os.PathLike[str], **options: Any) -> SlideSource:
+    """Tell where a slide is, as :func:`find_each_source` does."""
+    (found,) = find_each_source([source], **options)
+    if isinstance(found, IntakeTcgaError):
+        raise found
+    return found
+
+
+def find_each_source(
+    slides: Sequence[Slide | str | os.PathLike[str]],
     *,
     cache: VerifiedFileCache | str | os.PathLike[str] | None = None,
     storage_options: Mapping[str, Any] | None = None,
     token: Token | None = None,
     endpoint: str | None = None,
     offline: bool | str | None = None,
-) -> SlideSource:
-    """Tell where a slide is; a name that is neither path nor URL is looked up at the GDC."""
+) -> list[SlideSource | IntakeTcgaError]:
+    """Tell where each slide is, or why that cannot be told; names are looked up at the GDC, all at once.
+
+    What is neither path nor URL is such a name. Nothing is read of any slide.
+    """
     at = cache if isinstance(cache, VerifiedFileCache) else VerifiedFileCache(cache, offline=offline)
     if isinstance(cache, VerifiedFileCache) and offline is not None:
         at = cache.but(offline=offline)
     options = storage_options or {}
-    if not isinstance(source, Slide) and looks_like_a_place(source):
-        return SlideSource.local_or_url(source, at, storage_options=options)
     address = gdc_endpoint(endpoint)
-    if not isinstance(source, Slide):
-        source = find_slide(str(source), address, at)
-    return SlideSource(
-        source.file_name,
-        source.data_url(address),
-        at,
-        source,
-        address,
-        token or Token(),
-        options,
-    )
+    names = [str(one) for one in slides if not isinstance(one, Slide) and not looks_like_a_place(one)]
+    named = dict(zip(names, find_each(names, address, at), strict=True))
+
+    def found(one: Slide | str | os.PathLike[str]) -> SlideSource | IntakeTcgaError:
+        if not isinstance(one, Slide) and looks_like_a_place(one):
+            try:
+                return SlideSource.local_or_url(one, at, storage_options=options)
+            except IntakeTcgaError as error:
+                return error
+        slide = one if isinstance(one, Slide) else named[str(one)]
+        if isinstance(slide, IntakeTcgaError):
+            return slide
+        return SlideSource(
+            slide.file_name, slide.data_url(address), at, slide, address, token or Token(), options
+        )
+
+    return [found(one) for one in slides]
 
 
 def _downloaded(where: SlideSource, view: View, *, keep: bool) -> xr.DataTree | xr.Dataset:

@@ -176,6 +176,30 @@ def test_the_error_of_an_only_slide_and_of_one_kind(gdc, tmp_path):
         save_images(slides_of(gdc), tmp_path / "out", **options)
 
 
+def test_failures_of_slides_of_one_name_are_all_told(paths, tmp_path):
+    bad = [tmp_path / folder / "bad.svs" for folder in ("a", "b")]
+    for path in bad:
+        path.parent.mkdir()
+        path.write_bytes(b"no slide")
+    with pytest.raises(FileFormatError, match="2 of 3 slides failed") as failed:
+        contact_sheet([*bad, paths[0]], tmp_path / "sheet.png", mpp=4.0)
+    assert all(f"- {path}: " in str(failed.value) for path in bad)
+
+
+def test_what_a_slide_cannot_give_is_no_wrong_option_of_the_batch(paths, tmp_path):
+    with pytest.raises(IntakeTcgaError, match="2 of 5 slides failed") as failed:
+        save_images([*paths[:3], tmp_path, tmp_path / "gone.svs"], tmp_path / "out", mpp=2.0)
+    assert "is a folder" in str(failed.value)
+    with pytest.raises(IntakeTcgaError, match="4 of 4 slides failed") as failed:
+        save_images(paths, tmp_path / "out", mpp=0.01)
+    assert not isinstance(failed.value, OptionError)
+
+
+def test_names_are_looked_up_at_once(gdc, tmp_path):
+    save_images([file.file_name for file in gdc.files], tmp_path / "out", mpp=2.0, endpoint=gdc.endpoint)
+    assert len([request for request in gdc.requests if request.name == "files"]) == 1
+
+
 def test_an_error_that_is_not_ours_is_told_too(paths, tmp_path, monkeypatch):
     real = images._write_image
 
