@@ -30,6 +30,8 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 WRITTEN_COMPARISON = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*(.*?)\s*", re.DOTALL)
 """A comparison as a text: its sign, and what follows."""
 
+_YES_AND_NO = {"yes": True, "true": True, "no": False, "false": False}
+
 _ENDS = (-math.inf, math.inf)
 
 
@@ -41,7 +43,8 @@ def matcher(text: str | re.Pattern[str] | None, facets: Mapping[str, Any]) -> Ca
     text
         Part of any field but sizes and digests, whatever its case, or a compiled regular expression.
     facets
-        By field what it must be: a value (texts in any case), a list of values (any of them), a compiled regular
+        By field what it must be: a value (texts in any case; numbers also where they are stored as text; ``"yes"`` and
+        ``"no"``, too, of what is true or false), a list of values (any of them), a compiled regular
         expression (found anywhere in it), a comparison (``"< 1e6"`` or ``("<", 1e6)``, with ``<``, ``<=``, ``>``,
         ``>=``, ``==`` or ``!=``), a range of numbers, both ends included (``(100, 500)``, ``(100, None)`` or
         ``"100..500"``), or a function of the field's value. Of a field that is itself a list one item must match; a
@@ -216,5 +219,9 @@ def _equals(item: Any, wanted: Any) -> bool:
     if isinstance(wanted, re.Pattern):
         return item is not None and wanted.search(str(item)) is not None
     if isinstance(wanted, str):
+        if isinstance(item, bool) and wanted.casefold() in _YES_AND_NO:
+            return item == _YES_AND_NO[wanted.casefold()]
         return item is not None and str(item).casefold() == wanted.casefold()
+    if isinstance(item, str) and (number := _number(wanted)) is not None:
+        return _number(item) == number
     return bool(item == wanted)

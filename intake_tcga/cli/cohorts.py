@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from intake_tcga.cli.facets import facets_of, pattern_of
+from intake_tcga.cli.facets import conditions_of, pattern_of
 from intake_tcga.cli.options import (
     cache_dir_option,
     offline_option,
@@ -81,7 +81,8 @@ def list_(collection: CohortCollection, as_json: bool) -> None:
     "facets",
     multiple=True,
     metavar="FIELD=VALUE",
-    help="Keep cohorts with this value (several for one field: any of them; <, >, <=, >= compare numbers).",
+    help="Keep cohorts with this value (several for one field: any of them), or in a range LOW..HIGH; <, >, <=, >=, "
+    "!= compare.",
 )
 @collection_options
 @json_option
@@ -96,9 +97,10 @@ def search(
       intake-tcga search kidney
       intake-tcga search -w cancer_type=BRCA -w cancer_type=OV
       intake-tcga search -w 'n_samples>500'
+      intake-tcga search -w n_samples=100..500
     """  # noqa: D301
     pattern = pattern_of(text) if regex and text else text
-    found = collection.search(pattern, **facets_of(facets))
+    found = collection.search(pattern, **conditions_of(facets))
     print_cohorts(collection, [cohort.name for cohort in found], as_json)
 
 

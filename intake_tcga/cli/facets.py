@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-
-from intake_tcga.facets import COMPARISONS
 
 
 def pattern_of(text: str) -> re.Pattern[str]:
@@ -20,50 +19,14 @@ def pattern_of(text: str) -> re.Pattern[str]:
         raise click.UsageError(f"{text!r} is not a regular expression: {error}.") from error
 
 
-def facets_of(texts: Sequence[str]) -> dict[str, Any]:
-    """Turn ``field=value`` texts into facets: several values of a field are alternatives."""
-    facets: dict[str, Any] = {}
-    for text in texts:
-        match = re.fullmatch(r"(\w+)\s*(<=|>=|=|<|>)\s*(.*)", text, re.DOTALL)
-        if match is None:
-            raise click.UsageError(
-                f"--where {text!r} is not FIELD=VALUE, e.g. cancer_type=BRCA or 'n_samples>500'."
-            )
-        name, operator, value = match.groups()
-        if operator == "=":
-            facets.setdefault(name, []).append(_value(value))
-        else:
-            facets[name] = _both(facets.get(name), _comparison(operator, value))
-    return facets
-
-
-def _value(text: str) -> bool | int | str:
-    if text.lower() in {"yes", "true", "no", "false"}:
-        return text.lower() in {"yes", "true"}
-    return int(text) if re.fullmatch(r"-?\d+", text) else text
-
-
-def _comparison(operator: str, text: str) -> Callable[[Any], bool]:
-    try:
-        bound = float(text)
-    except ValueError as error:
-        raise click.UsageError(f"{operator}{text} compares with a number, and {text!r} is none.") from error
-    return lambda value: value is not None and bool(COMPARISONS[operator](value, bound))
-
-
-def _both(first: Callable[[Any], bool] | None, second: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    """Combine two comparisons of one field: 100 < n and n < 500."""
-    return second if first is None else lambda value: first(value) and second(value)
-
-
 def conditions_of(texts: Sequence[str]) -> dict[str, Any]:
-    """Turn ``field=value`` texts into conditions on samples: values, comparisons, and ranges ``field=low..high``."""
+    """Turn ``field=value`` texts into conditions: values, any of several, ranges ``field=low..high``, comparisons."""
     conditions: dict[str, Any] = {}
     for text in texts:
         match = re.fullmatch(r"(\w+)\s*(<=|>=|!=|==?|<|>)\s*(.*)", text, re.DOTALL)
         if match is None:
             raise click.UsageError(
-                f"--where {text!r} is not FIELD=VALUE, e.g. platform_id=GPL11154 or 'aligned_reads>=1e6'."
+                f"--where {text!r} is neither FIELD=VALUE nor a comparison such as 'FIELD>=1e6'."
             )
         name, operator, value = match.groups()
         if operator in ("=", "=="):
@@ -72,7 +35,7 @@ def conditions_of(texts: Sequence[str]) -> dict[str, Any]:
                 alternatives.append(_number_or_text(value))
                 continue
         elif name not in conditions:
-            conditions[name] = (operator, _number_or_text(value))
+            conditions[name] = f"{operator} {value}"
             continue
         raise click.UsageError(f"{name} has two conditions; give a range, {name}=LOW..HIGH.")
     return conditions
@@ -83,6 +46,8 @@ def _number_or_text(text: str) -> float | int | str:
         number = float(text)
     except ValueError:
         return text
+    if math.isnan(number):
+        return text  # as a number it would be equal to nothing
     return int(text) if re.fullmatch(r"-?\d+", text) else number
 
 

@@ -24,7 +24,10 @@ def test_list_json(run):
         (["^ov", "--regex"], ["OV_grade"]),
         (["-w", "cancer_type=OV", "-w", "cancer_type=BRCA"], ["BRCA_er_status", "OV_grade"]),
         (["-w", "n_samples>100000"], []),
-        (["-w", "n_samples>0", "-w", "n_samples<=100000"], ["BRCA_er_status", "OV_grade"]),
+        (["-w", "n_samples=1..1e5"], ["BRCA_er_status", "OV_grade"]),
+        (["-w", "cancer_type!=OV"], ["BRCA_er_status"]),
+        (["-w", "version=1.0", "-w", "cached=no"], ["BRCA_er_status", "OV_grade"]),
+        (["-w", "cached=yes"], []),
     ],
 )
 def test_search(run, words, found):
@@ -113,6 +116,9 @@ def test_catalog(run, tmp_path, manifest, monkeypatch):
         (["search", "-w", "colour=red"], 2, "cancer_type"),
         (["search", "-w", "nonsense"], 2, "FIELD=VALUE"),
         (["search", "-w", "n_samples>many"], 2, "many"),
+        (["search", "-w", "n_samples<10", "-w", "n_samples=5"], 2, "n_samples=LOW..HIGH"),
+        (["search", "-w", "n_samples=5", "-w", "n_samples<10"], 2, "n_samples=LOW..HIGH"),
+        (["search", "-w", "n_samples>1", "-w", "n_samples<10"], 2, "n_samples=LOW..HIGH"),
         (["search", "(", "--regex"], 2, "regular expression"),
         (["fetch"], 2, "--all"),
         (["list", "-m", ""], 2, "empty"),
