@@ -17,6 +17,7 @@ from intake_tcga.archs4.narrowing import Narrowing
 from intake_tcga.cohorts.sample import catalogs_folder
 from intake_tcga.drivers import Archs4Catalog, Archs4Source
 from intake_tcga.errors import NameNotFoundError, OfflineError, OptionError
+from intake_tcga.hdf5.file import Hdf5File
 
 SECRET = "pa55"
 
@@ -216,6 +217,24 @@ class TestSource:
         ):
             with pytest.raises((OptionError, NameNotFoundError), match=match):
                 source(**options).to_dask()
+
+    def test_the_file_is_closed_where_narrowing_fails(self, source, monkeypatch):
+        closed, close = [], Hdf5File.close
+        monkeypatch.setattr(Hdf5File, "close", lambda file: (closed.append(file.path), close(file)))
+        with pytest.raises(NameNotFoundError, match="tissue"):
+            source.collection.open(source.source, narrowing=Narrowing(where={"tissue": "liver"}))
+        assert closed == [source.source]
+
+    def test_where_single_cells_begin(self, source, path, tmp_path):
+        chosen = source(single_cell=False, threshold=0.2)
+        with open_archs4(path) as ds:
+            expected = ds.archs4.search(single_cell=False, threshold=0.2)["sample"].values.tolist()
+            assert len(expected) < ds.archs4.search(single_cell=False).sizes["sample"]
+        assert chosen.to_dask()["sample"].values.tolist() == expected
+        assert reopened(chosen, tmp_path / "c.yaml").to_dask()["sample"].values.tolist() == expected
+        assert "threshold=0.2" in repr(chosen)
+        with pytest.raises(OptionError, match=r"threshold=1.5 is not a probability"):
+            source(single_cell=False, threshold=1.5).to_dask()
 
     def test_chunks(self, source):
         assert source(chunks={"sample": 7}).to_dask().chunksizes["sample"][0] == 7

@@ -119,7 +119,13 @@ class Archs4Collection:
             cache=self.cache,
             storage_options=self.storage_options,
         )
-        return ds if narrowing is None else narrowing.of(ds)
+        if narrowing is None:
+            return ds
+        try:
+            return narrowing.of(ds)
+        except BaseException:
+            ds.close()
+            raise
 
     def download(self, name: str, *, force: bool = False) -> Path:
         """Return the path of a release's verified file, downloading it if it is not in the cache."""

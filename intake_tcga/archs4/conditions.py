@@ -209,7 +209,7 @@ def _compared(column: pa.Array, wanted: tuple[Any, ...], field: str) -> Mask:
     if _is_numeric(column):
         if not are_numbers:
             raise OptionError(f"{field}={wanted!r} compares numbers with something else; give numbers.")
-        return _numbers_within(_numbers(column), sign, wanted, numbers)
+        return _numbers_within(as_numbers(column), sign, wanted, numbers)
     periods = [period for bound in bounds if (period := period_of(bound))]
     are_dates = len(periods) == len(bounds)
     if are_dates and _tells_days(column):
@@ -217,7 +217,7 @@ def _compared(column: pa.Array, wanted: tuple[Any, ...], field: str) -> Mask:
     if sign in ("==", "!=") and (are_numbers or isinstance(second, str)):
         same = _any_text(column, [second, *numbers] if are_numbers else [second])
         return same if sign == "==" else ~same
-    if are_numbers and not np.isnan(values := _numbers(column)).all():
+    if are_numbers and not np.isnan(values := as_numbers(column)).all():
         return _numbers_within(values, sign, wanted, numbers)
     if not are_numbers and not are_dates:
         wrong = next(bound for bound in bounds if math.isnan(_number(bound)) and not period_of(bound))
@@ -248,12 +248,12 @@ def _is_numeric(column: pa.Array) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
 
 
-def _numbers(column: pa.Array) -> npt.NDArray[np.float64]:
+def as_numbers(column: pa.Array) -> npt.NDArray[np.float64]:
     """Return a column as numbers; NaN for what is none."""
     import pyarrow as pa
 
     if isinstance(column, pa.DictionaryArray):
-        return np.asarray(_numbers(column.dictionary)[column.indices.to_numpy()])
+        return np.asarray(as_numbers(column.dictionary)[column.indices.to_numpy()])
     if _is_numeric(column):
         return np.asarray(column.to_numpy(zero_copy_only=False), dtype=np.float64)
     return np.fromiter((_number(text) for text in column.to_pylist()), np.float64, count=len(column))
@@ -284,7 +284,7 @@ def _number(value: Any) -> float:
 def _tells_days(column: pa.Array) -> bool:
     """Tell whether a column is one of dates: a few years among numbers do not make it one."""
     days = np.count_nonzero(days_of(column) != NO_DAY)
-    return bool(days) and bool(days >= np.count_nonzero(~np.isnan(_numbers(column))))
+    return bool(days) and bool(days >= np.count_nonzero(~np.isnan(as_numbers(column))))
 
 
 def _days_within(

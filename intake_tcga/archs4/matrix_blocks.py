@@ -93,6 +93,7 @@ def narrowed(ds: xr.Dataset, found: npt.NDArray[np.intp]) -> xr.Dataset:
     along, across = variable.chunks or ((), ())
     sizes = _sizes(rows, max(along, default=1), blocks.matrix.stored_samples)
     remade = blocks.of(rows, {SAMPLE: sizes, variable.dims[1]: across})
+    remade.attrs = dict(variable.attrs)  # which may be the user's by now
     return ds.drop_vars(blocks.name).isel({SAMPLE: found}).assign({blocks.name: remade})
 
 

@@ -44,6 +44,9 @@ class Narrowing:
     single_cell: bool | None = None
     """False for samples that are no single cells, True for those that are."""
 
+    threshold: float = 0.5
+    """The probability from which on a sample counts as a single cell."""
+
     where: Mapping[str, Any] = field(default_factory=dict)
     """Conditions by field, as ``ds.archs4.search`` takes them."""
 
@@ -108,5 +111,6 @@ class Narrowing:
             regex=self.regex,
             match=self.match,
             single_cell=self.single_cell,
+            threshold=self.threshold,
             conditions=self.where,
         )

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from intake_tcga.archs4.conditions import Mask, listed
+from intake_tcga.archs4.conditions import Mask, as_numbers, listed
 from intake_tcga.archs4.metadata import as_numpy
 from intake_tcga.archs4.samples import Samples
 from intake_tcga.errors import NameNotFoundError, OptionError
@@ -95,7 +95,7 @@ def with_accessions(
     NameNotFoundError
         When some do not exist; the message names them.
     OptionError
-        When one is no accession of a sample, or ``missing`` is neither.
+        When some are no accessions of samples (texts only where nothing may be missing), or ``missing`` is neither.
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -103,9 +103,7 @@ def with_accessions(
     if missing not in {"raise", "ignore"}:
         raise OptionError(f"missing={missing!r} is not one of raise, ignore.")
     wanted = _several(accessions)
-    for one in wanted:
-        if not isinstance(one, str):
-            raise OptionError(f"{one!r} is not a sample; samples look like 'GSM1158284'.")
+    _refuse([one for one in wanted if not isinstance(one, str)])
     distinct = list(dict.fromkeys(wanted))
     known = samples.accessions()
     if isinstance(known, pa.DictionaryArray):
@@ -116,7 +114,8 @@ def with_accessions(
     position[found[rows[::-1]]] = rows[::-1]  # the first of several with one accession
     absent = [name for name, at in zip(distinct, position.tolist(), strict=True) if at < 0]
     if absent:
-        _check_forms(absent)
+        if missing == "raise":
+            _refuse([name for name in absent if not _A_SAMPLE.fullmatch(name)])
         _report(absent, len(distinct), missing)
     at = dict(zip(distinct, position.tolist(), strict=True))
     return np.array([at[name] for name in wanted if at[name] >= 0], dtype=np.intp)
@@ -184,7 +183,7 @@ def single_cells(samples: Samples, wanted: bool, threshold: float) -> Mask:
     number = isinstance(threshold, int | float | np.integer | np.floating) and not isinstance(threshold, bool)
     if not number or not 0 <= threshold <= 1:
         raise OptionError(f"threshold={threshold!r} is not a probability; give a number from 0 to 1.")
-    probability = np.asarray(samples.column(SINGLE_CELL).to_numpy(zero_copy_only=False), dtype=np.float64)
+    probability = as_numbers(samples.column(SINGLE_CELL))  # NaN, where it is missing, is not below
     below = probability < threshold
     return np.asarray(~below if wanted else below)
 
@@ -197,18 +196,22 @@ def _is(name: object, form: re.Pattern[str]) -> bool:
     return isinstance(name, str) and form.fullmatch(name) is not None
 
 
-def _check_forms(names: Iterable[str]) -> None:
-    for name in names:
-        if not _A_SAMPLE.fullmatch(name):
-            other = "; series are selected with series(...)" if _A_SERIES.fullmatch(name) else ""
-            raise OptionError(f"{name!r} is not a sample; samples look like 'GSM1158284'{other}.")
+def _refuse(wrong: list[Any]) -> None:
+    """Name all that are no accessions of samples."""
+    if wrong:
+        are = "is not a sample" if len(wrong) == 1 else "are not samples"
+        other = "; series are selected with series(...)" if any(_is(one, _A_SERIES) for one in wrong) else ""
+        raise OptionError(
+            f"{_shown([repr(one) for one in wrong])} {are}; samples look like 'GSM1158284'{other}."
+        )
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def _report(absent: list[str], asked: int, missing: str) -> None:
-    listed = ", ".join(absent[:_SHOWN]) + (
-        f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
-    )
-    sentence = f"{len(absent)} of {asked} samples are not here: {listed}."
+    sentence = f"{len(absent)} of {asked} samples are not here: {_shown(absent)}."
     if missing == "raise":
         raise NameNotFoundError(f"{sentence} Leave them out, or pass missing='ignore'.")
     warnings.warn(f"{sentence} They are left out.", UserWarning, stacklevel=4)

@@ -75,6 +75,7 @@ def _with_narrowing(command: _Command) -> _Command:
         literal: bool,
         any_term: bool,
         single_cell: bool | None,
+        threshold: float,
         where: Sequence[str],
         draw: int | None,
         seed: int,
@@ -92,6 +93,7 @@ def _with_narrowing(command: _Command) -> _Command:
             regex=not literal,
             match="any" if any_term else "all",
             single_cell=single_cell,
+            threshold=threshold,
             where=conditions_of(where),
             draw=draw,
             seed=seed,
@@ -115,6 +117,14 @@ def _with_narrowing(command: _Command) -> _Command:
         click.option("--any", "any_term", is_flag=True, help="Any of the terms, not all."),
         click.option(
             "--single-cell/--bulk", "single_cell", default=None, help="Only single cells, or only others."
+        ),
+        click.option(
+            "--threshold",
+            type=click.FloatRange(0, 1),
+            default=0.5,
+            show_default=True,
+            metavar="P",
+            help="The probability from which on a sample counts as a single cell.",
         ),
         click.option(
             "-w",

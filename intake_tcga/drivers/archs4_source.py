@@ -30,7 +30,7 @@ class Archs4Source(DatasetSource):
     ----------
     source : str
         A release (``human_gene_v2.5``), a path, or any URL that fsspec opens.
-    series, samples, search, fields, regex, match, single_cell, where, draw, seed
+    series, samples, search, fields, regex, match, single_cell, threshold, where, draw, seed
         Narrow the Dataset to some samples; as in :class:`~intake_tcga.archs4.narrowing.Narrowing`.
     download : bool
         Download the whole file first, through the verified cache, instead of reading it by ranges.
@@ -66,6 +66,7 @@ class Archs4Source(DatasetSource):
         regex: bool = True,
         match: Literal["all", "any"] = "all",
         single_cell: bool | None = None,
+        threshold: float = 0.5,
         where: Mapping[str, Any] | None = None,
         draw: int | None = None,
         seed: int = 1,
@@ -87,6 +88,7 @@ class Archs4Source(DatasetSource):
             regex,
             match,
             single_cell,
+            without_numpy(threshold),
             where or {},
             draw,
             seed,

@@ -20,6 +20,7 @@ NARROWING = (
     "regex",
     "match",
     "single_cell",
+    "threshold",
     "where",
     "draw",
     "seed",
@@ -37,7 +38,7 @@ class Archs4Reader(DatasetReader):
     ----------
     data : Archs4File or str
         The file, or its release, path or URL, with the other arguments of :class:`Archs4File`.
-    series, samples, search, fields, regex, match, single_cell, where, draw, seed
+    series, samples, search, fields, regex, match, single_cell, threshold, where, draw, seed
         Narrow the Dataset to some samples; as in :class:`~intake_tcga.archs4.narrowing.Narrowing`.
     download : bool
         Download the whole file first, through the verified cache, instead of reading it by ranges.

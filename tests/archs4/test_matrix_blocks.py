@@ -61,6 +61,12 @@ def test_scattered_samples_are_one_task_and_one_read(ds, path, rows, blocks):
     assert few.attrs == ds.attrs
 
 
+def test_attributes_that_were_given_stay(ds):
+    ds["counts"].attrs |= {"units": "fragments", "mine": 1}
+    for few in (ds.archs4.draw(3, seed=1), ds.archs4.search("liver")):
+        assert few["counts"].attrs == ds["counts"].attrs
+
+
 def test_selections_of_selections(ds, path, blocks):
     liver = ds.archs4.search("liver", fields="source_name_ch1")
     drawn = liver.archs4.draw(120, seed=3).archs4.draw(70, seed=4)

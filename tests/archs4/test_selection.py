@@ -10,7 +10,7 @@ import xarray as xr
 
 from intake_tcga.archs4.dataset import open_dataset
 from intake_tcga.archs4.samples import Samples
-from intake_tcga.archs4.selection import drawn, of_series, with_accessions
+from intake_tcga.archs4.selection import drawn, of_series, single_cells, with_accessions
 from intake_tcga.errors import NameNotFoundError, OptionError
 from intake_tcga.hdf5.file import Hdf5File
 
@@ -79,9 +79,30 @@ def test_unknown_samples_are_named(samples):
     ("wrong", "hint"), [("GSE64016", "series"), ("1158284", "GSM1158284"), (5, "GSM1158284"), ("", "GSM")]
 )
 def test_what_is_no_sample(samples, wrong, hint):
+    with pytest.raises(OptionError, match=hint):
+        with_accessions(samples, [wrong])
+
+
+def test_all_that_are_no_samples_are_named(samples):
+    known = samples.accessions()[0].as_py()
+    with pytest.raises(
+        OptionError, match=r"'GSE64016', '1158284' are not samples; .*GSM1158284.*series\("
+    ) as caught:
+        with_accessions(samples, ["GSE64016", known, "1158284", "GSM1"])
+    assert "GSM1 " not in str(caught.value)
     for missing in ("raise", "ignore"):
-        with pytest.raises(OptionError, match=hint):
-            with_accessions(samples, [wrong], missing)
+        with pytest.raises(OptionError, match=r"5, None are not samples"):
+            with_accessions(samples, [5, known, None], missing)
+    with pytest.raises(OptionError, match="and 90 more are not samples"):
+        with_accessions(samples, [f"SRR{i}" for i in range(100)])
+
+
+def test_what_is_no_sample_is_left_out_where_that_is_asked_for(samples):
+    known = samples.accessions()[0].as_py()
+    with pytest.warns(
+        UserWarning, match=r"3 of 4 samples are not here: GSE64016, , GSM1\. They are left out"
+    ):
+        assert with_accessions(samples, ["GSE64016", known, "", "GSM1"], "ignore").tolist() == [0]
 
 
 def test_names_of_another_form_that_exist_are_found():
@@ -112,6 +133,13 @@ def test_draws_among_single_cells_or_not(samples):
     for wrong in ("false", 1):
         with pytest.raises(OptionError, match="single_cell="):
             drawn(samples, 1, seed=1, single_cell=wrong)
+
+
+def test_single_cells_where_probabilities_are_missing():
+    probabilities = np.array([0.2, None, 0.7, "", "0.1"], dtype=object)
+    ds = xr.Dataset(coords={"sample": list("abcde"), "singlecellprobability": ("sample", probabilities)})
+    assert np.flatnonzero(single_cells(Samples(ds), False, 0.5)).tolist() == [0, 4]
+    assert np.flatnonzero(single_cells(Samples(ds), True, 0.5)).tolist() == [1, 2, 3]
 
 
 def test_files_that_do_not_know_single_cells_say_so(tmp_path):
