@@ -14,35 +14,67 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 _LONGEST_WAIT = 10.0  # seconds; who waits may hold HDF5's lock already, which the collection waits for
 
+_Pause: TypeAlias = tuple[int, object]
+"""One pause: the thread that it is in, and itself."""
+
 # No lock guards these: a collection could begin, and wait, in a thread that holds it.
-_pauses: set[object] = set()
+_pauses: set[_Pause] = set()
+_ending: set[_Pause] = set()
+"""Pauses that are over, and may be about to enable collection."""
+
 _enable_after = [False]
+"""Whether the last pause has to."""
+
 _collector: list[int | None] = [None]
 
 
 @contextmanager
 def no_collection() -> Iterator[None]:
     """Let no collection begin meanwhile, in any thread; one that is asked for by ``gc.collect()`` does."""
-    me = object()
-    was_enabled = gc.isenabled()
-    gc.disable()
-    _pauses.add(me)
-    if was_enabled:
-        _enable_after[0] = True
+    me = (threading.get_ident(), object())
     try:
+        _begin(me)
         yield
     finally:
-        _pauses.discard(me)
-        if not _pauses and _enable_after[0]:
+        _end(me)
+
+
+# Between any two of these steps other threads may take any number of theirs: their order is the protocol.
+
+
+def _begin(me: _Pause) -> None:
+    _pauses.add(me)  # first, so that whoever enables collection from now on sees it
+    if gc.isenabled():
+        _enable_after[0] = True
+    gc.disable()
+    _wait_for_enders(me)  # they may not have seen it, and enable once more before they do
+
+
+def _wait_for_enders(me: _Pause) -> None:
+    enders = {pause for pause in tuple(_ending) if pause[0] != me[0]}
+    until = time.monotonic() + _LONGEST_WAIT
+    while enders & _ending and time.monotonic() < until:
+        time.sleep(0.001)
+
+
+def _end(me: _Pause) -> None:
+    _pauses.discard(me)
+    if _pauses or not _enable_after[0]:
+        return
+    _ending.add(me)
+    try:
+        while not _pauses and _enable_after[0]:
             _enable_after[0] = False
             gc.enable()
-            if _pauses:  # another pause began between the two
+            if _pauses or not gc.isenabled():  # another pause began meanwhile, or even ended
                 gc.disable()
-                _enable_after[0] = True
+                _enable_after[0] = True  # last: if the other one has ended without it, the loop sees that
+    finally:
+        _ending.discard(me)
 
 
 @contextmanager
@@ -63,9 +95,11 @@ def _note(phase: str, _: dict[str, Any]) -> None:
 
 def _after_fork() -> None:
     """Forget the pauses and the collection of threads that the child does not have."""
+    wanted = _enable_after[0] or _ending  # one that is ending may have taken the note already
     _pauses.clear()
+    _ending.clear()
     _collector[0] = None
-    if _enable_after[0]:
+    if wanted:
         _enable_after[0] = False
         gc.enable()
 

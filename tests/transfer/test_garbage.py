@@ -2,10 +2,13 @@
 
 import gc
 import os
+import sys
 import threading
+import time
 
 import pytest
 
+from intake_tcga.transfer import garbage
 from intake_tcga.transfer.garbage import no_collection, no_collection_at_all
 
 
@@ -31,17 +34,100 @@ def test_a_pause_ends_as_it_began(pause):
 
 
 def test_pauses_of_many_threads_leave_it_as_it_was():
-    def often():
-        for _ in range(3000):
-            with no_collection():
-                assert not gc.isenabled()
+    enabled_inside, left_disabled = [], []
 
-    threads = [threading.Thread(target=often) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    def often():
+        for _ in range(200):
+            with no_collection():
+                enabled_inside.append(gc.isenabled())
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # a switch between any two steps
+    try:
+        for _ in range(60):
+            threads = [threading.Thread(target=often) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            left_disabled.append(not gc.isenabled())
+            gc.enable()
+    finally:
+        sys.setswitchinterval(interval)
+    assert (sum(enabled_inside), sum(left_disabled)) == (0, 0)
+
+
+def step_by_step(monkeypatch, name, after):
+    """Let something happen right after one of gc's functions was called by this thread."""
+    plain, mine, done = getattr(gc, name), threading.get_ident(), []
+
+    def called():
+        result = plain()
+        if threading.get_ident() == mine and not done:
+            done.append(True)
+            after()
+        return result
+
+    monkeypatch.setattr(garbage.gc, name, called)
+
+
+def in_a_thread(do):
+    thread = threading.Thread(target=do)
+    thread.start()
+    return thread
+
+
+def test_a_pause_that_begins_while_another_one_ends(monkeypatch):
+    seen, inside, leave = [], threading.Event(), threading.Event()
+
+    def pause():
+        with no_collection():
+            seen.append(gc.isenabled())
+            inside.set()
+            leave.wait(30)
+
+    def begin():
+        threads.append(in_a_thread(pause))
+        assert not inside.wait(0.1)  # it waits until this one has seen it
+
+    threads = []
+    step_by_step(monkeypatch, "enable", begin)
+    with no_collection():
+        pass
+    assert inside.wait(30)
+    assert (seen, gc.isenabled()) == ([False], False)
+    leave.set()
+    threads[0].join()
     assert gc.isenabled()
+
+
+def test_a_pause_that_ends_while_another_one_begins(monkeypatch):
+    """The new one has seen that collection is disabled, and the old one has to leave it so."""
+    begun, leave = threading.Event(), threading.Event()
+
+    def pause():
+        with no_collection():
+            begun.set()
+            leave.wait(30)
+
+    def end():
+        leave.set()
+        thread.join()
+
+    thread = in_a_thread(pause)
+    assert begun.wait(30)
+    step_by_step(monkeypatch, "isenabled", end)
+    with no_collection():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_a_pause_waits_no_longer_than_the_longest_for_one_that_never_ends(monkeypatch):
+    monkeypatch.setattr(garbage, "_LONGEST_WAIT", 0.05)
+    monkeypatch.setattr(garbage, "_ending", {(0, object())})
+    begun = time.monotonic()
+    with no_collection():
+        assert 0.05 <= time.monotonic() - begun < 10
 
 
 def test_a_collection_under_way_is_waited_for():
