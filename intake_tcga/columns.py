@@ -36,6 +36,15 @@ def columns_along(ds: xr.Dataset, dim: Hashable) -> dict[str, Column]:
     }
 
 
+def lazy_columns(ds: xr.Dataset, dim: Hashable) -> dict[Hashable, xr.Variable]:
+    """Return the coordinates of a dimension that are numbers over dask, such as the factors of a normalization."""
+    return {
+        name: ds[name].variable
+        for name in ds.coords
+        if ds[name].dims == (dim,) and ds[name].chunks is not None and ds[name].dtype.kind in "biuf"
+    }
+
+
 def plain_column(values: Column) -> Column:
     """Return values as numbers, booleans, or texts (objects, None where missing).
 

@@ -15,9 +15,16 @@ import xarray as xr
 from intake_tcga import h5ad
 from intake_tcga.arrays.matrices import Matrix, find_matrix
 from intake_tcga.arrays.sample_blocks import lazy_rows
-from intake_tcga.columns import columns_along, names_along, plain_attributes, plain_column, scalars_of
+from intake_tcga.columns import (
+    columns_along,
+    lazy_columns,
+    names_along,
+    plain_attributes,
+    plain_column,
+    scalars_of,
+)
 from intake_tcga.errors import MissingDependencyError, OptionError
-from intake_tcga.streaming import blocks_of, check_target, replaced
+from intake_tcga.streaming import Blocks, blocks_of, check_target, replaced
 from intake_tcga.table_files import write_table
 
 if TYPE_CHECKING:
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["to_anndata", "write_h5ad", "write_table", "write_zarr"]
 
 _GENE_CHUNK = 2**20  # bytes of one chunk of a Zarr store for reading by features
+_CHUNKS = 4  # chunks of a Zarr store that are compressed at once, along each dimension
 
 
 def to_anndata(
@@ -120,7 +128,7 @@ def write_h5ad(
     ------
     OptionError
         When there is no such variable or several, a layer has other dimensions, or ``path`` is in no folder that
-        exists, is a URL, or is the very file that the data are read from.
+        can be written to, is a folder or a URL, or is the very file that the data are read from.
 
     Examples
     --------
@@ -135,22 +143,21 @@ def write_h5ad(
     names = _matrices(matrix, layers)
 
     def write(part: Path) -> None:
-        with h5py.File(part, "w") as file:
-            h5ad.write_annotations(
-                file,
-                (names_along(ds, matrix.sample), columns_along(ds, matrix.sample)),
-                (names_along(ds, matrix.feature), columns_along(ds, matrix.feature)),
-                _unstructured(matrix, names),
-            )
-            for name in names:
-                parent, key = (file, "X") if name == matrix.name else (file["layers"], str(name))
-                variable = _rows(matrix, name)
-                n, width = variable.shape
-                with blocks_of(variable, part) as blocks:
-                    first = next(blocks, np.zeros((0, width), variable.dtype))
-                    smaller = _smaller_sparse(first) if sparse is None else sparse
-                    writer = h5ad.write_sparse if smaller else h5ad.write_dense
-                    writer(parent, key, itertools.chain([first], blocks), (n, width), variable.dtype)
+        factors = lazy_columns(ds, matrix.sample)
+        obs = names_along(ds, matrix.sample), columns_along(ds.drop_vars(list(factors)), matrix.sample)
+        var = names_along(ds, matrix.feature), columns_along(ds, matrix.feature)
+        rows = [_rows(matrix, name) for name in names]
+        with h5py.File(part, "w") as file, blocks_of(rows, part, factors) as (streams, known):
+            for name, whole, blocks in zip(names, rows, streams, strict=True):
+                of_x = name == matrix.name
+                parent, key = (file, "X") if of_x else (file.require_group("layers"), str(name))
+                first = next(blocks, np.zeros((0, whole.shape[1]), whole.dtype))
+                smaller = _smaller_sparse(first) if sparse is None else sparse
+                writer = h5ad.write_sparse if smaller else h5ad.write_dense
+                n, width = whole.shape
+                writer(parent, key, itertools.chain([first], blocks), (n, width), whole.dtype)
+            obs[1].update({str(name): column for name, column in known.items()})
+            h5ad.write_annotations(file, obs, var, _unstructured(matrix, names))
 
     return replaced(path, write)
 
@@ -179,53 +186,118 @@ def write_zarr(
     by : {"feature", "sample"}
         What is read together: chunks are long along samples and narrow along features, or whole samples.
     memory : int
-        Bytes of a matrix in memory at once. The more, the longer the chunks along samples.
+        Bytes of a matrix that are gathered before they are written: the more, the longer the chunks along samples.
+        On top comes the one block that is computed meanwhile, however many threads there are.
 
     Returns
     -------
     pathlib.Path
         The store; ``xarray.open_zarr(path, consolidated=False)`` opens it. Texts that are missing are empty, and a
-        ``/`` in a name is ``_``.
+        ``/`` in a name is ``_``. While it is written, data whose blocks share work take room beside it, as for
+        :func:`write_h5ad`.
 
     Raises
     ------
     OptionError
-        When there is no such variable or several, ``by`` is none of these, or ``path`` exists.
+        When there is no such variable or several, ``by`` is none of these, or ``path`` exists or is in no folder that
+        can be written to.
     MissingDependencyError
         When zarr is not installed.
     """
     try:
-        import zarr  # noqa: F401 - xarray imports it by itself, with another message
+        import zarr
     except ImportError as error:
         raise MissingDependencyError("Zarr stores need zarr; install it with: pip install zarr") from error
     if by not in {"feature", "sample"}:
         raise OptionError(f"by={by!r} is not one of feature, sample.")
-    check_target(ds, path)
-    if Path(path).exists():
-        raise OptionError(f"{path} exists; remove it, or choose another path.")
+    check_target(ds, path, folder=True)
     matrix = find_matrix(ds, variable)
     plain = _plain_coordinates(ds.transpose(matrix.sample, matrix.feature, ...))
-    encoding = {}
-    for name in _matrices(matrix, None):
-        n, width = (ds.sizes[matrix.sample], ds.sizes[matrix.feature])
-        item = ds[name].dtype.itemsize
-        rows = max(1, min(n, memory // max(1, item * width)))
-        if by == "feature":
-            chunks = (rows, max(1, min(width, _GENE_CHUNK // (item * rows))))
-        else:
-            rows = max(1, min(rows, _GENE_CHUNK // max(1, item * width)))
-            chunks = (rows, max(1, width))
-        encoding[name] = {"chunks": chunks}
-        values = lazy_rows(plain[name].variable)
-        if not isinstance(values, np.ndarray):
-            # A block of dask is whole chunks of the store, so that no two blocks write to one.
-            whole = xr.Variable((matrix.sample, matrix.feature), values, plain[name].attrs)
-            plain[name] = whole.chunk({matrix.sample: rows, matrix.feature: -1})
+    names = _matrices(matrix, None)
+    chunks = {name: _stored_chunks(plain[name].variable, by, memory) for name in names}
+    unread = {name: plain[name].variable for name in names if not plain[name].variable._in_memory}
+    factors = lazy_columns(plain, matrix.sample) if unread else {}
 
     def write(part: Path) -> None:
-        plain.to_zarr(part, mode="w", encoding=encoding, consolidated=False)
+        _lay_out(plain, part, chunks, [*unread, *factors])
+        store = zarr.open_group(part, mode="r+")
+        with blocks_of(list(unread.values()), part, factors) as (streams, known):
+            for name, blocks in zip(unread, streams, strict=True):
+                _store(_array(store, name), blocks, chunks[name], memory)
+            for name, values in known.items():
+                _array(store, name)[:] = values
 
     return replaced(path, write)
+
+
+def _array(store: Any, name: Hashable) -> Any:
+    """Return an array of a Zarr group."""
+    return store[str(name)]
+
+
+def _stored_chunks(variable: xr.Variable, by: str, memory: int) -> tuple[int, int]:
+    """Return the shape of a chunk of the store."""
+    (n, width), item = variable.shape, variable.dtype.itemsize
+    rows = max(1, min(n, memory // max(1, item * width)))
+    if by == "feature":
+        return rows, max(1, min(width, _GENE_CHUNK // (item * rows)))
+    return max(1, min(rows, _GENE_CHUNK // max(1, item * width))), max(1, width)
+
+
+def _lay_out(
+    plain: xr.Dataset, path: Path, chunks: Mapping[Hashable, tuple[int, int]], later: Sequence[Hashable]
+) -> None:
+    """Write all of a store but the values of some variables."""
+    import dask.array as da
+
+    empty = {
+        name: (
+            plain[name].dims,
+            da.empty(plain[name].shape, dtype=plain[name].dtype, chunks=-1),
+            plain[name].attrs,
+        )
+        for name in later
+    }
+    laid_out = plain.assign_coords({name: one for name, one in empty.items() if name in plain.coords})
+    laid_out = laid_out.assign({name: one for name, one in empty.items() if name not in plain.coords})
+    encoding = {name: {"chunks": shape} for name, shape in chunks.items()}
+    laid_out.to_zarr(path, mode="w", encoding=encoding, consolidated=False, compute=False)
+    rest = {
+        name: one for name, one in plain.variables.items() if one.chunks is not None and name not in later
+    }
+    if rest:
+        xr.Dataset(rest).to_zarr(path, mode="r+", consolidated=False)
+
+
+def _store(stored: Any, blocks: Blocks, chunk: tuple[int, int], memory: int) -> None:
+    """Write a matrix, as many samples at a time as fit into memory, so that no chunk is written twice."""
+    (n, width), (rows, columns) = stored.shape, chunk
+    length = rows * max(1, memory // max(1, rows * width * stored.dtype.itemsize))
+    start = 0
+    for block in _gathered(blocks, np.empty((min(n, length), width), stored.dtype)):
+        # Zarr copies what it is given, chunk by chunk, before it compresses any.
+        for row in range(0, len(block), rows * _CHUNKS):
+            for column in range(0, width, columns * _CHUNKS):
+                part = slice(row, row + rows * _CHUNKS), slice(column, column + columns * _CHUNKS)
+                stored[start + row : start + min(part[0].stop, len(block)), part[1]] = block[part]
+        start += len(block)
+
+
+def _gathered(blocks: Blocks, gathered: npt.NDArray[Any]) -> Blocks:
+    """Make blocks of others, as long as the array they are gathered in, each until the next is asked for."""
+    filled = 0
+    for block in blocks:
+        done = 0
+        while done < len(block):
+            taken = min(len(block) - done, len(gathered) - filled)
+            gathered[filled : filled + taken] = block[done : done + taken]
+            done, filled = done + taken, filled + taken
+            if filled == len(gathered):
+                yield gathered
+                filled = 0
+        del block  # before the next one is made
+    if filled:
+        yield gathered[:filled]
 
 
 # -- the matrices -----------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ def write_annotations(
     Parameters
     ----------
     file
-        An empty file.
+        One that holds nothing else, or the matrices.
     obs, var
         Names of samples and of features, each with its columns (:func:`intake_tcga.columns.columns_along`).
     uns
@@ -38,7 +38,7 @@ def write_annotations(
     _write_frame(file.create_group("var"), *var)
     _write_mapping(file.create_group("uns"), uns)
     for empty in ("layers", "obsm", "obsp", "varm", "varp"):
-        _mark(file.create_group(empty), "dict", "0.1.0")
+        _mark(file.require_group(empty), "dict", "0.1.0")
 
 
 def write_dense(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ import xarray as xr
 from intake_tcga.arrays.matrices import find_matrix
 from intake_tcga.columns import columns_along, names_along
 from intake_tcga.errors import MissingDependencyError, OptionError
-from intake_tcga.streaming import blocks_of, check_target, replaced
+from intake_tcga.streaming import Blocks, blocks_of, check_target, replaced
 
 
 def write_table(
@@ -53,8 +54,8 @@ def write_table(
     Raises
     ------
     OptionError
-        When the ending is none of these, the path is a URL or in no folder that exists, there is no such variable
-        or several, a coordinate is not along the lines, or two columns would have the same name.
+        When the ending is none of these, the path is a URL, a folder, or in no folder that can be written to, there
+        is no such variable or several, a coordinate is not along the lines, or two columns would have the same name.
     MissingDependencyError
         When pyarrow is not installed and the path ends in ``.parquet``.
 
@@ -87,16 +88,18 @@ def write_table(
     columns = columns_along(matrix.dataset.drop_vars(set(known) - set(coords)), line)
     before = {str(line): names_along(matrix.dataset, line)} | {name: columns[name] for name in coords}
     head = [*before, *names_along(matrix.dataset, across).tolist()]
-    if len(set(head)) < len(head):
-        twice = next(name for position, name in enumerate(head) if name in head[:position])
+    if twice := [name for name, times in Counter(head).items() if times > 1]:
         raise OptionError(
-            f"Two columns would be named {twice!r}; make names unique, e.g. with aggregate_genes."
+            f"Two columns would be named {twice[0]!r}; make names unique, e.g. with aggregate_genes."
         )
     values = matrix.array.variable
     separator = "\t" if ".tsv" in ending else ","
 
     def write(part: Path) -> None:
-        with blocks_of(values, part) if rows == "sample" else nullcontext(_turned(values)) as blocks:
+        lines: AbstractContextManager[tuple[list[Blocks], Any]] = nullcontext(([_turned(values)], None))
+        if rows == "sample":
+            lines = blocks_of([values], part)
+        with lines as ([blocks], _):
             if ending == ".parquet":
                 _write_parquet(part, head, before, blocks, values.dtype)
             else:

@@ -1,7 +1,10 @@
 """Exports, read back by the tools they are for."""
 
+import os
 import sys
+import tracemalloc
 
+import dask
 import dask.array as da
 import h5py
 import numpy as np
@@ -164,24 +167,35 @@ def test_h5ad_is_written_block_by_block(tmp_path):
     assert seen == [(5, number) for number in range(1, 9)]
 
 
-@pytest.mark.filterwarnings("ignore:The .float_precision. argument")  # the default of pandas 4
-@pytest.mark.parametrize("name", ["x.h5ad", "x.parquet", "x.csv"])
-def test_factors_of_all_samples_are_computed_once(name, tmp_path, monkeypatch):
+@pytest.fixture
+def made(monkeypatch):
+    """List the blocks of `counted` counts as they are made, none of which is kept from pass to pass."""
     monkeypatch.setattr("intake_tcga.arrays.sample_blocks._KEPT", 0)
-    made = []
+    return []
 
+
+@pytest.fixture
+def counted(made):
     def block(block_info=None):
         made.append(block_info[None]["chunk-location"][0])
         return np.random.default_rng(made[-1]).poisson(9, (5, 30))
 
     counts = da.map_blocks(block, chunks=((5,) * 12, (30,)), dtype=int, meta=np.empty((0, 0), int))
-    lazy = normalize(xr.Dataset({"counts": (("sample", "feature"), counts)}), "tmm")
+    return xr.Dataset({"counts": (("sample", "feature"), counts)})
+
+
+@pytest.mark.filterwarnings("ignore:The .float_precision. argument")  # the default of pandas 4
+@pytest.mark.parametrize("name", ["x.h5ad", "x.zarr", "x.parquet", "x.csv"])
+def test_factors_of_all_samples_are_computed_once(name, counted, made, tmp_path):
+    lazy = normalize(counted, "tmm")
     expected = lazy["tmm"].values
     made.clear()
-    path = (write_h5ad if name == "x.h5ad" else write_table)(lazy, tmp_path / name)
-    # tmm takes 5 passes, and its factors as columns 4; not so many for each block
-    assert len(made) == (9 if name == "x.h5ad" else 5) * 12
+    path = {"x.h5ad": write_h5ad, "x.zarr": write_zarr}.get(name, write_table)(lazy, tmp_path / name)
+    assert len(made) == 5 * 12  # the passes of tmm; not so many for each block
     assert [file.name for file in tmp_path.iterdir()] == [name]
+    if name == "x.zarr":
+        np.testing.assert_array_equal(xr.open_zarr(path, consolidated=False)["tmm"], expected)
+        return
     if name == "x.h5ad":
         with h5py.File(path) as file:
             np.testing.assert_array_equal(file["X"], expected)
@@ -190,6 +204,34 @@ def test_factors_of_all_samples_are_computed_once(name, tmp_path, monkeypatch):
             pd.read_parquet(path) if name == "x.parquet" else pd.read_csv(path, float_precision="round_trip")
         )
         np.testing.assert_array_equal(frame.drop(columns="sample"), expected)
+
+
+@pytest.mark.parametrize("write", [write_h5ad, write_zarr])
+@pytest.mark.parametrize(("method", "passes"), [("cpm", 1), ("tmm", 5), ("median_of_ratios", 3)])
+def test_factors_are_those_of_the_pass_that_writes(method, passes, write, counted, made, tmp_path):
+    lazy = normalize(counted, method)
+    expected = lazy.compute()
+    made.clear()
+    path = write(lazy, tmp_path / "x")
+    assert len(made) == passes * 12
+    with h5py.File(path) if write is write_h5ad else xr.open_zarr(path, consolidated=False) as back:
+        np.testing.assert_array_equal(back["X" if write is write_h5ad else method][:], expected[method])
+        for factor in expected.coords:
+            known = back["obs"] if write is write_h5ad else back
+            np.testing.assert_array_equal(known[factor][:], expected[factor])
+
+
+@pytest.mark.parametrize("write", [write_h5ad, write_zarr])
+def test_factors_of_a_layer_are_written_beside_the_counts(write, counted, made, tmp_path):
+    lazy = counted.assign(normalize(counted, "tmm").data_vars)
+    expected = lazy.compute()
+    made.clear()
+    path = write(lazy, tmp_path / "x", variable="counts")
+    assert len(made) == 5 * 12
+    with h5py.File(path) if write is write_h5ad else xr.open_zarr(path, consolidated=False) as back:
+        layer, factors = ("layers/tmm", "obs/norm_factor") if write is write_h5ad else ("tmm", "norm_factor")
+        np.testing.assert_array_equal(back[layer][:], expected["tmm"])
+        np.testing.assert_array_equal(back[factors][:], expected["norm_factor"])
 
 
 def test_nothing_is_left_when_writing_fails(tmp_path):
@@ -247,6 +289,28 @@ def test_zarr_chunks_are_long_along_what_is_read_together(tmp_path):
     assert bool((xr.open_zarr(tmp_path / "genes.zarr", consolidated=False)["counts"] == 1).all())
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("by", ["feature", "sample"])
+def test_zarr_holds_no_more_in_memory_than_asked_for_however_many_threads_compute(workers, by, tmp_path):
+    def block(block_info=None):
+        return (
+            np.random.default_rng(block_info[None]["chunk-location"][0]).poisson(3, (100, 2500)).astype("u4")
+        )
+
+    counts = da.map_blocks(block, chunks=((100,) * 64, (2500,)), dtype="u4", meta=np.empty((0, 0), "u4"))
+    wide = xr.Dataset({"counts": (("sample", "feature"), counts)})  # 64 MB, in blocks of 1 MB
+    write_zarr(wide.isel(sample=slice(100)), tmp_path / "first.zarr")  # what is imported stays
+    tracemalloc.start()
+    try:
+        with dask.config.set(scheduler="threads", num_workers=workers):
+            path = write_zarr(wide, tmp_path / "x.zarr", by=by, memory=16_000_000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 28_000_000  # and a block that is computed, and the chunks that are compressed
+    np.testing.assert_array_equal(xr.open_zarr(path, consolidated=False)["counts"], counts)
+
+
 # -- tables -----------------------------------------------------------------------------------------------------------
 
 
@@ -301,6 +365,21 @@ def test_places_where_nothing_can_be_written(ds, tmp_path, write):
         write(ds, tmp_path / "missing" / "x.csv")
     with pytest.raises(OptionError, match="https://host/x.csv is a URL"):
         write(ds, "https://me:secret@host/x.csv")
+
+
+@pytest.mark.parametrize("write", [write_h5ad, write_table])
+def test_a_folder_is_refused_before_anything_is_read(write, tmp_path):
+    (tmp_path / "x.csv").mkdir()
+    values = da.zeros((4, 4), chunks=2).map_blocks(lambda _: pytest.fail("read"), meta=np.empty((0, 0)))
+    with pytest.raises(OptionError, match=r"x\.csv cannot be written: it is a folder; choose another"):
+        write(xr.Dataset({"x": (("sample", "feature"), values)}), tmp_path / "x.csv")
+
+
+@pytest.mark.parametrize("write", [write_h5ad, write_table, write_zarr])
+def test_a_folder_that_is_not_writable_is_told(ds, write, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may write anywhere
+    with pytest.raises(OptionError, match=r"x\.csv cannot be written: .* is not writable; choose another"):
+        write(ds, tmp_path / "x.csv")
 
 
 @pytest.mark.parametrize("spelt", [str, lambda path: path.parent / "." / "link.h5"])

@@ -164,12 +164,12 @@ def lazy_rows(variable: xr.Variable) -> Any:
     if variable.chunks is None:
         if variable._in_memory:
             return np.asarray(variable.values)
-        variable = variable.chunk({variable.dims[0]: _rows_at_once(variable), variable.dims[1]: -1})
+        variable = variable.chunk({variable.dims[0]: rows_at_once(variable), variable.dims[1]: -1})
     return with_whole_rows(variable.data)
 
 
-def _rows_at_once(variable: xr.Variable) -> int:
-    """Return how many rows make a block of about 32 MB, in steps of the file's own chunks."""
+def rows_at_once(variable: xr.Variable) -> int:
+    """Return how many rows make a block of 32 MiB, or one of the file's preferred chunks where these are larger."""
     step = int(variable.encoding.get("preferred_chunks", {}).get(variable.dims[0], 1))
     row = int(variable.dtype.itemsize) * max(1, int(variable.shape[1]))
     return max(1, min(int(variable.shape[0]), math.ceil(_BLOCK / (row * step)) * step))

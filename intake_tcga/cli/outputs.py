@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from intake_tcga.errors import IntakeTcgaError
+from intake_tcga.errors import IntakeTcgaError, OptionError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -43,14 +42,18 @@ class Output:
 
 def _checked(_context: click.Context, _parameter: click.Parameter, value: str) -> Output:
     """Refuse endings that nothing writes, and places where nothing can be written."""
+    from intake_tcga.streaming import check_place
+
     path = Path(value).expanduser()
     writer = _writer(path.name)
     if writer is None:
         raise click.BadParameter(
             f"{value} has no ending that says how to write it; use .h5ad, .zarr, {', '.join(_TABLES)}."
         )
-    if problem := _problem(path):
-        raise click.ClickException(f"{value} cannot be written: {problem}; choose another --out.")
+    try:
+        check_place(path, folder=path.suffix == ".zarr")
+    except OptionError as error:  # the command line is right: it is the place that is not
+        raise click.ClickException(str(error)) from None
     return Output(path, writer)
 
 
@@ -72,16 +75,6 @@ def _writer(name: str) -> Callable[[xr.Dataset, Path], Path] | None:
     if name.endswith(".zarr"):
         return write_zarr
     return write_table if name.endswith(_TABLES) else None
-
-
-def _problem(path: Path) -> str | None:
-    if not path.parent.is_dir():
-        return f"there is no folder {path.parent}"
-    if path.suffix == ".zarr" and path.exists():
-        return "it exists, and a store is not replaced"
-    if path.is_dir() and path.suffix != ".zarr":
-        return "it is a folder"
-    return None if os.access(path.parent, os.W_OK) else f"{path.parent} is not writable"
 
 
 def _counted(ds: xr.Dataset, progress: Any) -> xr.Dataset:

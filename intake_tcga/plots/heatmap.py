@@ -79,14 +79,16 @@ def plot_heatmap(
     (20, 77)
     """
     require_matplotlib()
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     at_least_one(features, "features")
     shown = expression(data, variable, colour=color)
     chosen, scores, present = _scores(shown, features)
     rows, columns = _order(scores, shown.group_names()[present])
     names = [feature_names(shown.array.isel({shown.array.dims[1]: chosen}))[at] for at in rows]
     figure = figure or new_figure(8.0, 2.0 + 0.16 * min(max(len(names), 12), _MOST_NAMED))
-    if (engine := figure.get_layout_engine()) is not None:
-        engine.set(hspace=0.0, h_pad=0.01)  # type: ignore[call-arg]
+    if isinstance(engine := figure.get_layout_engine(), ConstrainedLayoutEngine):
+        engine.set(hspace=0.0, h_pad=0.01)
     strip = 0.035 if shown.groups is not None else 0.0
     grid = figure.add_gridspec(2, 1, height_ratios=[strip or 1e-6, 1 - strip], hspace=0.01)
     ax = figure.add_subplot(grid[1])

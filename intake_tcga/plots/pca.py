@@ -51,7 +51,8 @@ def plot_pca(
     color : str, optional
         The coordinate of samples that colours them, where a matrix is drawn alone; by default the groups.
     features : int
-        The features of the largest variances among the real samples that are used; only they are held in memory.
+        The features of the largest variances among the real samples that are used, 2 or more; only they are held in
+        memory.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 
@@ -75,7 +76,8 @@ def plot_pca(
     'PC 1 (35 % of the real variance)'
     """
     require_matplotlib()
-    at_least_one(features, "features")
+    if at_least_one(features, "features") < 2:
+        raise OptionError(f"features={features} is not possible: a plane needs two; give 2 or more.")
     real, synthetic = _found(ds, variable, color)
     points, others, explained = _projected(real, synthetic, features)
     ax = axes_or_new(ax, 6.8)
