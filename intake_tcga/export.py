@@ -1,4 +1,4 @@
-"""Expression data for other tools: AnnData objects, h5ad files and Zarr stores here, tables in ``table_files``."""
+"""Expression data for other tools: what each kind of file holds is in ``h5ad``, ``zarr_store`` and ``table_files``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from intake_tcga import h5ad
+from intake_tcga import h5ad, zarr_store
 from intake_tcga.arrays.matrices import Matrix, find_matrix
 from intake_tcga.arrays.sample_blocks import lazy_rows
 from intake_tcga.columns import (
@@ -24,16 +24,13 @@ from intake_tcga.columns import (
     scalars_of,
 )
 from intake_tcga.errors import MissingDependencyError, OptionError
-from intake_tcga.streaming import Blocks, blocks_of, check_target, replaced
+from intake_tcga.streaming import blocks_of, check_target, replaced
 from intake_tcga.table_files import write_table
 
 if TYPE_CHECKING:
     import anndata as ad
 
 __all__ = ["to_anndata", "write_h5ad", "write_table", "write_zarr"]
-
-_GENE_CHUNK = 2**20  # bytes of one chunk of a Zarr store for reading by features
-_CHUNKS = 4  # chunks of a Zarr store that are compressed at once, along each dimension
 
 
 def to_anndata(
@@ -204,100 +201,26 @@ def write_zarr(
     MissingDependencyError
         When zarr is not installed.
     """
-    try:
-        import zarr
-    except ImportError as error:
-        raise MissingDependencyError("Zarr stores need zarr; install it with: pip install zarr") from error
+    zarr_store.require_zarr()
     if by not in {"feature", "sample"}:
         raise OptionError(f"by={by!r} is not one of feature, sample.")
     check_target(ds, path, folder=True)
     matrix = find_matrix(ds, variable)
     plain = _plain_coordinates(ds.transpose(matrix.sample, matrix.feature, ...))
     names = _matrices(matrix, None)
-    chunks = {name: _stored_chunks(plain[name].variable, by, memory) for name in names}
+    chunks = {name: zarr_store.chunk_shape(plain[name].variable, by, memory) for name in names}
     unread = {name: plain[name].variable for name in names if not plain[name].variable._in_memory}
     factors = lazy_columns(plain, matrix.sample) if unread else {}
 
     def write(part: Path) -> None:
-        _lay_out(plain, part, chunks, [*unread, *factors])
-        store = zarr.open_group(part, mode="r+")
+        arrays = zarr_store.lay_out(plain, part, chunks, [*unread, *factors])
         with blocks_of(list(unread.values()), part, factors) as (streams, known):
             for name, blocks in zip(unread, streams, strict=True):
-                _store(_array(store, name), blocks, chunks[name], memory)
+                zarr_store.write_matrix(arrays[name], blocks, chunks[name], memory)
             for name, values in known.items():
-                _array(store, name)[:] = values
+                arrays[name][:] = values
 
     return replaced(path, write)
-
-
-def _array(store: Any, name: Hashable) -> Any:
-    """Return an array of a Zarr group."""
-    return store[str(name)]
-
-
-def _stored_chunks(variable: xr.Variable, by: str, memory: int) -> tuple[int, int]:
-    """Return the shape of a chunk of the store."""
-    (n, width), item = variable.shape, variable.dtype.itemsize
-    rows = max(1, min(n, memory // max(1, item * width)))
-    if by == "feature":
-        return rows, max(1, min(width, _GENE_CHUNK // (item * rows)))
-    return max(1, min(rows, _GENE_CHUNK // max(1, item * width))), max(1, width)
-
-
-def _lay_out(
-    plain: xr.Dataset, path: Path, chunks: Mapping[Hashable, tuple[int, int]], later: Sequence[Hashable]
-) -> None:
-    """Write all of a store but the values of some variables."""
-    import dask.array as da
-
-    empty = {
-        name: (
-            plain[name].dims,
-            da.empty(plain[name].shape, dtype=plain[name].dtype, chunks=-1),
-            plain[name].attrs,
-        )
-        for name in later
-    }
-    laid_out = plain.assign_coords({name: one for name, one in empty.items() if name in plain.coords})
-    laid_out = laid_out.assign({name: one for name, one in empty.items() if name not in plain.coords})
-    encoding = {name: {"chunks": shape} for name, shape in chunks.items()}
-    laid_out.to_zarr(path, mode="w", encoding=encoding, consolidated=False, compute=False)
-    rest = {
-        name: one for name, one in plain.variables.items() if one.chunks is not None and name not in later
-    }
-    if rest:
-        xr.Dataset(rest).to_zarr(path, mode="r+", consolidated=False)
-
-
-def _store(stored: Any, blocks: Blocks, chunk: tuple[int, int], memory: int) -> None:
-    """Write a matrix, as many samples at a time as fit into memory, so that no chunk is written twice."""
-    (n, width), (rows, columns) = stored.shape, chunk
-    length = rows * max(1, memory // max(1, rows * width * stored.dtype.itemsize))
-    start = 0
-    for block in _gathered(blocks, np.empty((min(n, length), width), stored.dtype)):
-        # Zarr copies what it is given, chunk by chunk, before it compresses any.
-        for row in range(0, len(block), rows * _CHUNKS):
-            for column in range(0, width, columns * _CHUNKS):
-                part = slice(row, row + rows * _CHUNKS), slice(column, column + columns * _CHUNKS)
-                stored[start + row : start + min(part[0].stop, len(block)), part[1]] = block[part]
-        start += len(block)
-
-
-def _gathered(blocks: Blocks, gathered: npt.NDArray[Any]) -> Blocks:
-    """Make blocks of others, as long as the array they are gathered in, each until the next is asked for."""
-    filled = 0
-    for block in blocks:
-        done = 0
-        while done < len(block):
-            taken = min(len(block) - done, len(gathered) - filled)
-            gathered[filled : filled + taken] = block[done : done + taken]
-            done, filled = done + taken, filled + taken
-            if filled == len(gathered):
-                yield gathered
-                filled = 0
-        del block  # before the next one is made
-    if filled:
-        yield gathered[:filled]
 
 
 # -- the matrices -----------------------------------------------------------------------------------------------------

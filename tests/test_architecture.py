@@ -38,6 +38,7 @@ TOOLS = {
     "streaming",
     "table_files",
     "trimmed_means",
+    "zarr_store",
 }
 ROOF = {"cli", "drivers", "engine", "explorer", "readers"}
 HEAVY = {"matplotlib", "anndata", "tifffile", "distributed", "s3fs", "pyarrow", "panel", "bokeh"}
