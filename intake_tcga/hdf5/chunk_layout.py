@@ -180,14 +180,26 @@ def _index(
     """Return the index that costs least; None where only HDF5 can find a chunk."""
     counts = chunk_counts(shape, chunks)
     total = math.prod(counts)
-    small = total <= _INDEX_SMALL and kept is None
+    is_told = _places_are_told(did)
+    small = total <= _INDEX_SMALL and kept is None and is_told
     tree = None if small or total >= 2**60 else chunk_tree(read, _header(did))
     if tree is not None and tree.chunks == chunks:
         form = NodeFormat(counts, chunks, tree.most_children)
         end = int(h5py.h5i.get_file_id(did).get_filesize())
         folder = None if kept is None or tree.root is None else kept / f"chunks-{tree.root:x}"
         return TreeIndex(tree.root, form, end, NodeMemory(folder))
-    return WholeIndex(did, counts, chunks) if total <= _INDEX_WHOLE else None
+    return WholeIndex(did, counts, chunks) if total <= _INDEX_WHOLE and is_told else None
+
+
+def _places_are_told(did: Any) -> bool:
+    """Say whether HDF5 tells where chunks are, other than by reading them.
+
+    HDF5 2.0 swaps the axes of an extensible array, the index of datasets that can grow along one axis, where that is
+    not the first: all that it says of its chunks is of other chunks. Its own reading is right.
+    """
+    longest = did.get_space().get_simple_extent_dims(True)
+    growing = [axis for axis, length in enumerate(longest) if length == h5py.h5s.UNLIMITED]
+    return len(growing) != 1 or growing == [0]
 
 
 def _header(did: Any) -> int:
