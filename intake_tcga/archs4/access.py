@@ -188,7 +188,8 @@ def list_archs4(*, cache: VerifiedFileCache | None = None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns name, species, level, version, samples, features, bytes (``exact`` tells whether to the last one),
-        ensembl (release of the annotation), cached, sha1, url, licence. What is not known is missing.
+        ensembl (release of the annotation), cached, sha1, url, fallback (where
+        else it is), licence. What is not known is missing.
 
     Examples
     --------
@@ -215,6 +216,7 @@ def list_archs4(*, cache: VerifiedFileCache | None = None) -> pd.DataFrame:
             else cache.find(release.remote_file()) is not None,
             "sha1": release.sha1,
             "url": release.url,
+            "fallback": release.fallback,
             "licence": LICENCE,
         }
         for release in known_releases(cache)
@@ -359,7 +361,8 @@ def _latest(release: Release, asking: _Asking) -> _Place:
         last = _last_copy(files, asking)
         if last is None:
             raise _not_here(release, asking.cache)
-        return _Place(last.path, _attrs(release) | {"intake_tcga:pinned": last.file.version})
+        seen = {"intake_tcga:size": last.file.size, "intake_tcga:pinned": last.file.version}
+        return _Place(last.path, _attrs(release) | seen)
     file = _at_either(release, lambda r: asking.ranged(r.url))
     here = replace(release, url=file.url)
     remote = here.remote_file(pinned=file.identity.key, size=file.identity.size)

@@ -114,7 +114,7 @@ def in_memory(ds: xr.Dataset) -> xr.Dataset:
 
 def _matrix(file: Hdf5File, layout: Layout, announcements: Announcements) -> MatrixBlocks:
     """Describe the matrix, lazy or in blocks."""
-    matrix = SampleMatrix(file, layout.matrix, layout.samples_axis, announcements)
+    matrix = SampleMatrix(file, layout.matrix, layout.samples_axis, announcements, layout.accession)
     described = {"units": _UNITS[layout.variable], **layout.matrix.attrs}
     if file.remote is not None:
         return MatrixBlocks(layout.variable, matrix, described, (file.path, file.remote.identity.key))

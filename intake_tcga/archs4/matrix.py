@@ -11,13 +11,18 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 
 from intake_tcga.archs4.announcements import Announcements
+from intake_tcga.archs4.metadata import as_numpy
+from intake_tcga.errors import FileFormatError, IntakeTcgaError
 from intake_tcga.hdf5 import chunks
 from intake_tcga.hdf5.file import Hdf5File
 from intake_tcga.hdf5.lazy import part_of
+from intake_tcga.hdf5.string_columns import read_column
 from intake_tcga.hdf5.structure import ArrayInfo
 
 _TASK = 128 * 2**20
 """Bytes that one dask chunk has at most: a pass over 888,821 samples is then some 1,800 tasks."""
+
+_NAMED = 5  # samples of a damaged chunk that an error names
 
 
 class SampleMatrix(BackendArray):  # type: ignore[misc,unused-ignore]
@@ -35,6 +40,8 @@ class SampleMatrix(BackendArray):  # type: ignore[misc,unused-ignore]
         The axis of it along which the samples are.
     announcements
         Say what large reads of a remote file take.
+    accessions
+        The path of the samples' accessions in the file, by which errors call them.
     """
 
     def __init__(
@@ -43,11 +50,13 @@ class SampleMatrix(BackendArray):  # type: ignore[misc,unused-ignore]
         array: ArrayInfo,
         samples_axis: Literal[0, 1],
         announcements: Announcements | None = None,
+        accessions: str | None = None,
     ) -> None:
         self._file = file
         self._announcements = announcements or Announcements(file)
         self._array = array
         self._axis = samples_axis
+        self._accessions = accessions
         self.shape = array.shape if samples_axis == 0 else array.shape[::-1]
         self.dtype = array.dtype
 
@@ -93,6 +102,21 @@ class SampleMatrix(BackendArray):  # type: ignore[misc,unused-ignore]
             request = chunks.Request(self._array.path, source[::-1], result.T, dest[::-1])
         wanted = chunks.estimate(self._file, [request]).bytes if self._file.remote else 0
         with self._announcements.of_values(lengths[0], lengths[1], wanted):
-            chunks.read(self._file, [request])
+            try:
+                chunks.read(self._file, [request])
+            except chunks.DamagedChunkError as error:
+                raise FileFormatError(f"{error}{self._whose(error.spans[self._axis])}") from error
         scalars = tuple(0 if isinstance(part, int | np.integer) else slice(None) for part in key)
         return result[scalars]
+
+    def _whose(self, span: range) -> str:
+        """Say which samples a damaged chunk is of; nothing where their accessions cannot be read either."""
+        if self._accessions is None:
+            return ""
+        some = np.arange(span.start, min(span.stop, span.start + _NAMED), dtype=np.intp)
+        try:
+            names = as_numpy(read_column(self._file, self._accessions, some)).tolist()
+        except IntakeTcgaError:
+            return ""
+        more = f" and {len(span) - len(names)} more" if len(span) > len(names) else ""
+        return f" It is of sample{'s' * (len(span) > 1)} {', '.join(map(str, names))}{more}."

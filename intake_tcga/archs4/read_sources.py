@@ -141,7 +141,13 @@ def _usable(
 
 
 def _listed(sources: Source | Sequence[Source]) -> list[Source]:
-    return [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    listed = [sources] if isinstance(sources, str | os.PathLike) else list(sources)
+    if wrong := [one for one in listed if not isinstance(one, str | os.PathLike)]:
+        raise OptionError(
+            f"{wrong[0]!r} is no file, folder or accession; mates are told by their names, and files of one sample by "
+            "a mapping: align({'sample': [first, second]})."
+        )
+    return listed
 
 
 def _is_run(source: Source) -> bool:

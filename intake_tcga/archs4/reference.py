@@ -15,7 +15,7 @@ from intake_tcga.archs4.transcriptome import Transcriptome, read_transcriptome
 from intake_tcga.cache.stamps import url_key
 from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.digest import Digest
-from intake_tcga.errors import MissingFileError, OptionError
+from intake_tcga.errors import FileFormatError, MissingFileError, OptionError
 from intake_tcga.remote import RemoteFile, redact
 
 Location = str | os.PathLike[str]
@@ -74,8 +74,13 @@ class Wanted:
         that had them.
         """
         files, paths = self._fetch(cache, storage_options)
-        wanted, transcriptome = _described(paths, kallisto, kmer)
-        index = find_index(wanted, cache)
+        index = None
+        try:
+            wanted, transcriptome = _described(paths, kallisto, kmer)
+            index = find_index(wanted, cache)
+        except FileFormatError:
+            if self.species is None:
+                raise  # Ensembl's own is fetched again below, if it is not what Ensembl lists
         if index is None:
             if self.species is not None:
                 paths = [

@@ -114,6 +114,7 @@ class Release:
             "sha1": self.sha1,
             "ensembl": self.ensembl,
             "url": self.url,
+            "fallback": self.fallback,
             "licence": LICENCE,
             "citation": CITATION,
         }

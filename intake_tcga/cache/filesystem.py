@@ -142,7 +142,8 @@ class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
         if size is not None:
             return {"name": path, "size": size, "type": "file"}
         found: dict[str, Any] = self._underneath(path).info(path, **kwargs)
-        return found
+        # Nothing that the local copy will not have, too: who compares would take it for another file.
+        return {"name": path, "size": found.get("size"), "type": found.get("type", "file")}
 
     def exists(self, path: str, **kwargs: Any) -> bool:
         """Tell whether there is a copy of a file, or else the file itself; offline, whether there is a copy."""

@@ -265,7 +265,7 @@ def counts(
     min_samples: float,
     method: Any,
 ) -> None:
-    """Save the counts of some samples, with all that is known of them.
+    """Save the counts of some samples; .h5ad and .zarr with all that is known of them.
 
     Without an option that says which samples, it is all of them. Of a remote file only these samples and genes are
     read. The file is written beside its place and moved there when it is complete.
@@ -280,6 +280,8 @@ def counts(
             raise click.ClickException("No sample is what was asked for; nothing was written.")
         chosen = ds if genes is None else with_genes(ds, names_of(genes))
         if by_symbol:
+            if "symbol" not in ds.coords:
+                raise click.UsageError("This file names no gene symbols, so leave out --by-symbol.")
             chosen = chosen.archs4.counts_by_symbol()
         if min_reads is not None:
             from intake_tcga.genes import filter_genes

@@ -18,7 +18,7 @@ _SPELT = {
     "errors='skip'": "--skip-failed",
     "pass offline=False": "leave out --offline",
     "replace=True": "--replace",
-    " or pass missing='ignore'": "",
+    ", or pass missing='ignore'": "",
     "as list_archs4 shows it": "as 'intake-tcga archs4 list' shows it",
     "storage_options": "--storage-options",
 }

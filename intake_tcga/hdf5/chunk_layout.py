@@ -131,7 +131,9 @@ class Layout:
         return np.frombuffer(data, dtype=self.stored).reshape(shape)
 
 
-def layout_of(dataset: h5py.Dataset, name: str, read: Read | None, kept: Path | None) -> Layout:
+def layout_of(
+    dataset: h5py.Dataset, name: str, read: Read | None, *, remote: bool, kept: Path | None
+) -> Layout:
     """Find out how a dataset is stored, and whether we can decode it.
 
     Parameters
@@ -142,8 +144,10 @@ def layout_of(dataset: h5py.Dataset, name: str, read: Read | None, kept: Path | 
         Its path in the file.
     read
         Reads the file past HDF5; None where nothing but HDF5 can.
+    remote
+        Whether each read is waited for.
     kept
-        The folder in which nodes of the indexes of a remote file are kept; None for a local one.
+        The folder in which nodes of the indexes of a remote file are kept; None keeps none.
 
     Raises
     ------
@@ -165,23 +169,29 @@ def layout_of(dataset: h5py.Dataset, name: str, read: Read | None, kept: Path | 
     kind = plist.get_layout()
     offset, index, grid = None, None, dataset.chunks
     if decodable and read is not None and kind == h5py.h5d.CHUNKED:
-        index = _index(did, shape, dataset.chunks, read, kept)
+        index = _index(did, shape, dataset.chunks, read, remote=remote, kept=kept)
     elif decodable and kind == h5py.h5d.CONTIGUOUS:
         offset = did.get_offset()
     if index is None:
-        block = _BLOCK if kept is None else _REMOTE_BLOCK
+        block = _REMOTE_BLOCK if remote else _BLOCK
         grid = _blocks(shape, dataset.dtype.itemsize, dataset.chunks, block)
     return Layout(name, shape, dataset.dtype, tuple(grid), fill, filters, offset, index)
 
 
 def _index(
-    did: Any, shape: tuple[int, ...], chunks: tuple[int, ...], read: Read, kept: Path | None
+    did: Any,
+    shape: tuple[int, ...],
+    chunks: tuple[int, ...],
+    read: Read,
+    *,
+    remote: bool,
+    kept: Path | None,
 ) -> ChunkIndex | None:
     """Return the index that costs least; None where only HDF5 can find a chunk."""
     counts = chunk_counts(shape, chunks)
     total = math.prod(counts)
     is_told = _places_are_told(did)
-    small = total <= _INDEX_SMALL and kept is None and is_told
+    small = total <= _INDEX_SMALL and not remote and is_told
     tree = None if small or total >= 2**60 else chunk_tree(read, _header(did))
     if tree is not None and tree.chunks == chunks:
         form = NodeFormat(counts, chunks, tree.most_children)

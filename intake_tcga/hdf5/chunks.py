@@ -55,6 +55,19 @@ class Request:
     """Where it goes along each axis of ``target``, of the same lengths as ``source``."""
 
 
+class DamagedChunkError(FileFormatError):
+    """A chunk that cannot be read, and which positions it holds along each axis."""
+
+    spans: tuple[range, ...] = ()
+
+    @classmethod
+    def of(cls, message: str, spans: tuple[range, ...]) -> DamagedChunkError:
+        """Make one; the message stays the only argument, so that it crosses process borders."""
+        error = cls(message)
+        error.spans = spans
+        return error
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a read would take."""
@@ -78,8 +91,10 @@ def read(file: Hdf5File, requests: Iterable[Request]) -> None:
 
     Raises
     ------
-    FileFormatError
+    DamagedChunkError
         When a chunk is damaged or lies outside the file; the message says which.
+    FileFormatError
+        When anything else of the file is.
     TransferError
         When a remote file's bytes could not be fetched.
 
@@ -185,15 +200,15 @@ class _Job:
 
     def where(self, pieces: _Pieces) -> str:
         """Name the dataset and the positions that a chunk holds."""
-        spans = [
-            f"{at}–{min(at + length, whole) - 1}"
-            for at, length, whole in zip(
-                self._start(pieces), self.layout.grid, self.layout.shape, strict=True
-            )
-        ]
+        spans = [f"{span.start}–{span.stop - 1}" for span in self.spans(pieces)]
         if len(spans) == 2:
             return f"the chunk of {self.request.path!r} at rows {spans[0]}, columns {spans[1]}"
         return f"the chunk of {self.request.path!r} at {', '.join(spans)}"
+
+    def spans(self, pieces: _Pieces) -> tuple[range, ...]:
+        """Return the positions that a chunk holds, along each axis."""
+        places = zip(self._start(pieces), self.layout.grid, self.layout.shape, strict=True)
+        return tuple(range(at, min(at + length, whole)) for at, length, whole in places)
 
     def read_through_h5py(self, h5: h5py.File) -> None:
         """Read block by block as HDF5 does."""
@@ -231,7 +246,9 @@ def _layout(file: Hdf5File, h5: h5py.File, path: str) -> Layout:
     known = _layouts.setdefault(h5, {})
     if path not in known:
         try:
-            known[path] = layout_of(h5[path], path, file.reader(h5), file.kept)
+            known[path] = layout_of(
+                h5[path], path, file.reader(h5), remote=file.remote is not None, kept=file.kept
+            )
         except FileFormatError as error:
             raise _damaged(file, path, error) from error
     return known[path]
@@ -273,9 +290,10 @@ def _located(
     if wrong.any():
         at = int(np.argmax(wrong))
         offset, size = int(places.offset[at]), int(places.size[at])
-        raise FileFormatError(
+        raise DamagedChunkError.of(
             f"{file.path} is damaged: {job.where(pieces[at])} lies at bytes {offset} to {offset + size}, and the "
-            f"file has {source.end}. {file.remedy}"
+            f"file has {source.end}. {file.remedy}",
+            job.spans(pieces[at]),
         )
     return zip(
         [job] * len(cells),
@@ -341,7 +359,8 @@ def _decode_window(file: Hdf5File, window: list[_Located], bodies: Sequence[byte
         try:
             chunk = job.decode(pieces, body, mask)
         except ValueError as error:
-            raise FileFormatError(
-                f"{file.path} is damaged: {job.where(pieces)} does not decode ({error}). {file.remedy}"
+            raise DamagedChunkError.of(
+                f"{file.path} is damaged: {job.where(pieces)} does not decode ({error}). {file.remedy}",
+                job.spans(pieces),
             ) from error
         job.place(pieces, chunk)

@@ -109,9 +109,10 @@ class _RemoteOpening:
         return file
 
     @property
-    def kept(self) -> Path:
-        """Where things of this very content are kept: under its URL, validator and size."""
-        return self.state / "remote" / self.source.identity.key
+    def kept(self) -> Path | None:
+        """Where things of this very content are kept: under its URL, validator and size; None without a validator."""
+        identity = self.source.identity
+        return None if identity.validator is None else self.state / "remote" / identity.key
 
 
 # HDF5 closes what is still open when the process ends, and reads through Python files when Python is gone: it crashes.
@@ -217,7 +218,9 @@ class Hdf5File:
 
     @property
     def kept(self) -> Path | None:
-        """The folder in which things of a remote file are kept, named by its identity; None for a local file.
+        """The folder in which things of a remote file are kept, named by its identity.
+
+        None for a local file, and where the server gives nothing that would tell another file of the same size.
 
         Raises
         ------
@@ -304,4 +307,5 @@ class Hdf5File:
             return
         self.close()
         with suppress(IntakeTcgaError):  # what has no identity yet has nothing kept
-            shutil.rmtree(self._opening.kept, ignore_errors=True)
+            if kept := self._opening.kept:
+                shutil.rmtree(kept, ignore_errors=True)

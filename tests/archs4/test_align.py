@@ -26,6 +26,7 @@ from intake_tcga.errors import (
     CacheError,
     FileFormatError,
     IntakeTcgaError,
+    IntegrityError,
     MissingDependencyError,
     MissingFileError,
     NameNotFoundError,
@@ -294,6 +295,23 @@ def test_runs_and_ensembl(server, tmp_path):
     assert not list(kept.rglob("*.gz"))
     with pytest.raises(OfflineError):
         align("SRP000001", **options, offline=True)
+
+
+def test_a_damaged_copy_of_ensembls_files_is_fetched_again(server, tmp_path):
+    options = {"cache": tmp_path, "ensembl_url": server.url(), "ena_url": server.url()}
+    name = next(name for name in server.bodies if name.endswith(".cdna.all.fa.gz"))
+    right = server.bodies[name]
+    server.bodies[name] = right[:-8] + bytes([right[-8] ^ 1]) + right[-7:]
+    with pytest.raises(IntegrityError, match="is not the file that Ensembl lists"):
+        align("SRP000001", **options)
+    server.bodies[name] = right
+    assert align("SRP000001", **options).sizes["sample"] == 2
+
+
+def test_pairs_of_files_are_given_as_a_mapping(shared, tmp_path):
+    mates = tuple(sorted((shared / "reads/pair").glob("*L001*")))
+    with pytest.raises(OptionError, match=r"mates are told by their names.*a mapping"):
+        align([mates], transcriptome=shared / "t.fa.gz", cache=tmp_path)
 
 
 def test_a_mapping_names_runs(server, tmp_path):

@@ -12,6 +12,7 @@ from archs4_files import FLAT, LAYOUTS, naive_matrix, write_archs4
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from intake_tcga.archs4.dataset import open_dataset
 from intake_tcga.archs4.layout import read_layout
 from intake_tcga.archs4.matrix import SampleMatrix
 from intake_tcga.errors import FileFormatError
@@ -138,3 +139,20 @@ def test_a_damaged_chunk_is_an_error_and_never_zeros(tmp_path):
     assert lazy.isel(sample=[0, 2]).values.any()
     with pytest.raises(FileFormatError, match="data/expression"):
         _ = lazy.isel(sample=[0, 1]).values
+    with open_dataset(Hdf5File(path)) as ds:
+        damaged = ds["sample"].values[1]
+        with pytest.raises(FileFormatError, match=rf"does so\. It is of sample {damaged}\.$"):
+            ds["counts"].load()
+
+
+def test_a_damaged_chunk_of_many_samples_names_the_first(tmp_path):
+    path = write_archs4(tmp_path / "a.h5", "1.8", n_samples=9, n_features=50, chunks=(9, 50))
+    with h5py.File(path) as file:
+        where = file["data/expression"].id.get_chunk_info(0)
+    body = bytearray(path.read_bytes())
+    body[where.byte_offset + 4 : where.byte_offset + where.size - 4] = bytes(where.size - 8)
+    path.write_bytes(body)
+    with open_dataset(Hdf5File(path)) as ds:
+        first = ", ".join(ds["sample"].values[:5])
+        with pytest.raises(FileFormatError, match=rf"It is of samples {first} and 4 more\.$"):
+            ds["counts"][8:].load()

@@ -150,9 +150,12 @@ def test_without_digest_or_size(server, tmp_path):
 
 def test_before_the_first_download_the_filesystem_underneath_is_asked(server, tmp_path):
     fs, path = fsspec.url_to_fs(chained(server), tcgacache={"cache_storage": str(tmp_path / "cache")})
-    assert fs.info(path)["size"] == len(BODY)
+    before = fs.info(path)
+    assert before["size"] == len(BODY)
     assert fs.exists(path)
     assert not VerifiedFileCache(tmp_path / "cache").info()
+    fs.fetch(path)
+    assert fs.info(path) == before, "whoever compares must not take the local copy for another file"
 
 
 def test_listing_goes_to_the_filesystem_underneath(tmp_path, options):

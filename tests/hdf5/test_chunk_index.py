@@ -37,7 +37,9 @@ class Bytes:
 
 def layout(path, kept=None):
     with h5py.File(path) as file:
-        return chunk_layout.layout_of(file["x"], "/x", functools.partial(pread, path), kept)
+        return chunk_layout.layout_of(
+            file["x"], "/x", functools.partial(pread, path), remote=kept is not None, kept=kept
+        )
 
 
 def pread(path, offset, length):

@@ -121,6 +121,17 @@ def test_another_file_under_the_same_url_is_not_taken_for_the_kept_one(server, a
     np.testing.assert_array_equal(columns(remote(server, tmp_path), [5]), archs4_like[1][::-1, [5]].T)
 
 
+def test_nothing_is_kept_of_a_file_that_nothing_tells_from_the_next_one(server, archs4_like, tmp_path):
+    server.etags = False
+    file = remote(server, tmp_path)
+    columns(file, [5])
+    assert file.kept is None
+    assert not [path for path in (tmp_path / "state").rglob("*") if path.is_file()]
+    server.etags = True
+    columns(remote(server, tmp_path), [5])
+    assert list((tmp_path / "state").rglob("*.nodes"))
+
+
 def test_a_file_that_changes_while_it_is_read_is_an_error(server, archs4_like, tmp_path):
     file = remote(server, tmp_path)
     columns(file, [5])
