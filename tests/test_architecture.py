@@ -16,6 +16,7 @@ FLOOR = {
     "digest",
     "facets",
     "facts",
+    "flags",
     "hdf5",
     "option_names",
     "plain_values",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from intake_tcga.cache.plan import Download, Refuse, Use
 from intake_tcga.cache.stamps import Signature, Stamp, StampStore
 from intake_tcga.digest import Digest
-from intake_tcga.errors import CacheError, RemoteNotFoundError, TransferError
+from intake_tcga.errors import CacheError, IntakeTcgaError, RemoteNotFoundError, TransferError
 from intake_tcga.remote import RemoteFile
 from intake_tcga.transfer import download
 from intake_tcga.transfer.budget import Budget
@@ -20,6 +21,9 @@ from intake_tcga.transfer.parts import Part, explain, largest_left_part, set_asi
 _logger = logging.getLogger(__name__)
 _WORTH_RESUMING = 2**20
 """Bytes from which on the part of a failed download is kept for the next call."""
+
+_MOST_TURNS = 20
+"""How often the place of a file may be taken by others before that is an error."""
 
 
 def download_verified(
@@ -84,7 +88,23 @@ def _new_part(file: RemoteFile, step: Download) -> Part:
         raise explain(error, target, file.size) from error
     if target.is_dir():
         raise CacheError(f"{target} is a folder where a file should be; move it away.")
+    _clear_place(target)
     return Part(target, file.digest.algorithm if file.digest else "sha256")
+
+
+def _clear_place(target: Path) -> None:
+    """Remove a link that leads nowhere, and refuse what is neither file nor folder: neither can be replaced unseen."""
+    if Signature.of(target) is not None or not os.path.lexists(target):
+        return
+    if not target.is_symlink() or target.exists():
+        raise CacheError(f"{target} is no file, and in a file's place; move it away.")
+    _logger.warning(
+        "%s is a link to %s, which is gone; it is replaced by a new download", target, target.readlink()
+    )
+    try:
+        target.unlink(missing_ok=True)
+    except OSError as error:
+        raise explain(error, target, None) from error
 
 
 def _fill(
@@ -136,7 +156,7 @@ def _publish(
         raise CacheError(f"{part.path} vanished while it was written; find out what cleans its folder.")
     target, replace = step.target, step.replace
     try:
-        while True:
+        for _ in range(_MOST_TURNS):
             # Stamped first: killed after the move, the file is known; killed before it, the stamp fits nothing.
             stamps.keep(Stamp.made_now(target, signature, digest, file, downloaded=True))
             if _move(part.path, target, replace=replace):
@@ -148,7 +168,10 @@ def _publish(
             assert isinstance(now, Download)
             target, replace = now.target, now.replace
             target.parent.mkdir(parents=True, exist_ok=True)
+        raise CacheError(f"{target} is taken again and again; find out what else writes it.")
     except OSError as error:
+        if isinstance(error, IntakeTcgaError):
+            raise
         raise explain(error, target, signature.size) from error
     finally:
         part.discard()

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from intake_tcga.errors import OptionError
-
-_YES = ("1", "true", "yes", "y", "on")
-_NO = ("0", "false", "no", "n", "off", "")
+from intake_tcga.flags import flag
 
 
 def writable_root(root: str | os.PathLike[str] | None = None) -> Path:
@@ -65,17 +63,8 @@ def is_offline(offline: bool | str | None) -> bool:
     (True, False, True)
     """
     if offline is None:
-        given = os.environ.get("INTAKE_TCGA_OFFLINE", "")
-        name = f"INTAKE_TCGA_OFFLINE={given}"
-    else:
-        given = str(offline)
-        name = f"offline={offline!r}"
-    word = given.strip().lower()
-    if word not in {*_YES, *_NO}:
-        raise OptionError(
-            f"{name} says neither yes nor no; use one of {', '.join(_YES)}, or of {', '.join(filter(None, _NO))}."
-        )
-    return word in _YES
+        return flag(os.environ.get("INTAKE_TCGA_OFFLINE", ""), "INTAKE_TCGA_OFFLINE")
+    return flag(offline, "offline")
 
 
 def _absolute(path: str | os.PathLike[str]) -> Path:

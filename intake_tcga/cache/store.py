@@ -33,6 +33,7 @@ from intake_tcga.errors import (
     RemoteNotFoundError,
     TransferError,
 )
+from intake_tcga.flags import flag
 from intake_tcga.progress import Progress
 from intake_tcga.remote import RemoteFile
 from intake_tcga.transfer import is_local
@@ -67,8 +68,8 @@ class VerifiedFileCache:
         Never use a socket; also in words (``"true"``, ``"0"``, ``"off"``, …). None: as ``INTAKE_TCGA_OFFLINE`` says.
     budget : Budget, optional
         Limits of a download.
-    progress : bool, optional
-        Show a bar while downloading: None on a terminal or in a notebook, True always, False never.
+    progress : bool or str, optional
+        Show a bar while downloading: None on a terminal or in a notebook, True always, False never; also in words.
 
     Examples
     --------
@@ -107,13 +108,16 @@ class VerifiedFileCache:
         verify: Verify = "stamp",
         offline: bool | str | None = None,
         budget: Budget | None = None,
-        progress: bool | None = None,
+        progress: bool | str | None = None,
     ) -> None:
         if verify not in ("stamp", "always"):
             raise OptionError(f"verify={verify!r} is not an option; use 'stamp' or 'always'.")
         values = {"root": (chosen := writable_root(root)), "read_only": read_only_roots(read_only, chosen)}
         values |= {"verify_mode": verify, "offline": is_offline(offline)}
-        values |= {"budget": budget or Budget(), "progress": progress}
+        values |= {
+            "budget": budget or Budget(),
+            "progress": None if progress is None else flag(progress, "progress"),
+        }
         for name, value in values.items():
             object.__setattr__(self, name, value)  # frozen: set once, here
 
@@ -124,7 +128,7 @@ class VerifiedFileCache:
         *,
         verify: Verify = "stamp",
         offline: bool | str | None = None,
-        progress: bool | None = None,
+        progress: bool | str | None = None,
     ) -> VerifiedFileCache:
         """Return the cache of some folders, written as fsspec's ``cache_storage`` is.
 
@@ -329,7 +333,7 @@ class VerifiedFileCache:
         if isinstance(step, Use):
             return step.path
         assert isinstance(step, Refuse)
-        raise self._refusal(file, step)
+        raise self._refusal(file, step, force=force)
 
     def _next_step(
         self, file: RemoteFile, *, reachable: bool, force: bool = False, verify: Verify | None = None
@@ -437,7 +441,12 @@ class VerifiedFileCache:
             judgement = self._hashed(Hash(path, file.digest), file)
         return None if judgement.state is State.TRUSTED else judgement.problem or "it is another file"
 
-    def _refusal(self, file: RemoteFile, step: Refuse) -> IntegrityError | OfflineError:
+    def _refusal(self, file: RemoteFile, step: Refuse, *, force: bool) -> IntegrityError | OfflineError:
+        if force and self.find(file) is not None:
+            return OfflineError(
+                f"force=True downloads {file.name} again, which offline mode forbids; leave it out to use the copy in "
+                f"{self._folders}."
+            )
         remedy = "fetch it once with network (offline=False, INTAKE_TCGA_OFFLINE unset)"
         if step.problems:
             return IntegrityError(

@@ -24,6 +24,7 @@ from intake_tcga.errors import (
     OptionError,
     UnsupportedVersionError,
 )
+from intake_tcga.flags import flag
 from intake_tcga.remote import RemoteFile, redact
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ class CohortCollection:
     """Never open a socket. None follows ``INTAKE_TCGA_OFFLINE``."""
 
     allow_other_hosts: bool = False
-    """Follow data URLs of the manifest that leave its own scheme and host."""
+    """Follow data URLs of the manifest that leave its own scheme and host; also in words (``"yes"``, ``"false"``)."""
 
     cache_storage: str | Sequence[str] | None = None
     """The cache's folder, or read-only folders followed by the writable one. None follows the environment."""
@@ -84,6 +85,7 @@ class CohortCollection:
                 "urlpath is empty: give mirna, rnaseq or the URL of a manifest. "
                 "(In a catalog, is the environment variable set that it is read from?)"
             )
+        object.__setattr__(self, "allow_other_hosts", flag(self.allow_other_hosts, "allow_other_hosts"))
         if not isinstance(self.storage_options, Mapping):
             raise OptionError(
                 f"storage_options must be a mapping of fsspec's options, not a {type(self.storage_options).__name__}."
@@ -339,8 +341,10 @@ class CohortCollection:
         try:
             self.cache.verify(file)
         except (IntegrityError, NameNotFoundError, OSError):
-            remedy = "" if "force=True" in str(error) else ": open it with force=True to download it again"
-            return FileFormatError(f"{error} Its digest no longer matches the manifest's{remedy}.")
+            return FileFormatError(
+                f"{error} Its digest no longer matches the manifest's, so opening it again downloads it anew "
+                "(offline, it is refused)."
+            )
         return FileFormatError(
             f"{error} Its digest matches the manifest's, so it was published like this: report it to the publisher."
         )

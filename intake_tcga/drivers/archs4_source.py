@@ -114,9 +114,9 @@ class Archs4Source(DatasetSource):
         """Return the samples with a dask array, chunked as ``chunks`` says."""
         return self._open(chunks={} if self.chunks is None else self.chunks)
 
-    def local_path(self) -> str:
-        """Return the path of the whole verified file on this machine, downloading it if it is not there."""
-        return str(self.collection.download(self.source))
+    def local_path(self, *, force: bool = False) -> str:
+        """Return the path of the whole verified file on this machine, downloading it if need be, or by ``force``."""
+        return str(self.collection.download(self.source, force=force))
 
     def _get_schema(self) -> Schema:
         with self._open(chunks=None) as dataset:

@@ -95,9 +95,9 @@ class CohortSource(DatasetSource):
         """Return a lazy DataTree that mirrors the groups of the cohort's file."""
         return self.collection.open_tree(self.cohort, chunks=self.chunks)
 
-    def local_path(self) -> str:
-        """Return the path of the cohort's verified file on this machine."""
-        return str(self.collection.fetch(self.cohort))
+    def local_path(self, *, force: bool = False) -> str:
+        """Return the path of the cohort's verified file on this machine; ``force`` downloads it again."""
+        return str(self.collection.fetch(self.cohort, force=force))
 
     def to_v2(self) -> CatalogV2:
         """Return an intake V2 catalog with this cohort alone."""

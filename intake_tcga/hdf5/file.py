@@ -35,7 +35,9 @@ from intake_tcga.transfer.garbage import no_collection_at_all
 if TYPE_CHECKING:
     from intake_tcga.transfer.ranged import RangedFile
 
-FETCH_AGAIN = "Fetch it again: if it was downloaded, opening it with force=True does so."
+FETCH_AGAIN = (
+    "Open it again, which downloads a damaged copy in a cache anew; a file of your own you have to get again."
+)
 _TRY_AGAIN = (
     "Try again: what was kept of it is forgotten; if that does not help, the file at its source is damaged."
 )

@@ -65,9 +65,9 @@ class Archs4Reader(DatasetReader):
     data_type = Archs4File
     options = (*NARROWING, "download", "chunks")
 
-    def local_path(self) -> str:
-        """Return the path of the whole verified file on this machine, downloading it if it is not there."""
-        return str(self.data.collection.download(self.data.url))
+    def local_path(self, *, force: bool = False) -> str:
+        """Return the path of the whole verified file on this machine, downloading it if need be, or by ``force``."""
+        return str(self.data.collection.download(self.data.url, force=force))
 
     def to_entry(self) -> ReaderDescription:
         """Return the description that intake keeps in catalogs, with conditions as YAML can have them.

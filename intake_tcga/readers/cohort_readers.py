@@ -63,9 +63,9 @@ class CohortReader(_OfCohort):
         tree: xr.DataTree = self.data.collection.open_tree(self.data.cohort, chunks=self.kwargs.get("chunks"))
         return tree
 
-    def local_path(self) -> str:
-        """Return the path of the cohort's verified file on this machine."""
-        return str(self.data.collection.fetch(self.data.cohort))
+    def local_path(self, *, force: bool = False) -> str:
+        """Return the path of the cohort's verified file on this machine; ``force`` downloads it again."""
+        return str(self.data.collection.fetch(self.data.cohort, force=force))
 
     def _open(self, chunks: Any) -> xr.Dataset:
         dataset: xr.Dataset = self.data.collection.open(

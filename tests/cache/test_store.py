@@ -23,6 +23,7 @@ import pytest
 from faulty_server import FaultyServer
 
 from intake_tcga.cache import derived
+from intake_tcga.cache import download as cache_download
 from intake_tcga.cache.locks import hold
 from intake_tcga.cache.plan import Download, Hash, Judgement, Place, Refuse, State, Use, judge, plan
 from intake_tcga.cache.stamps import Signature, Stamp
@@ -358,7 +359,7 @@ def test_offline_uses_what_is_there_and_never_a_socket(server, cache, monkeypatc
         offline.fetch(remote(server))
     path = cache.fetch(remote(server))
     assert offline.fetch(remote(server)) == path
-    with pytest.raises(OfflineError):
+    with pytest.raises(OfflineError, match="force=True downloads a.h5 again, which offline mode forbids"):
         offline.fetch(remote(server), force=True)
     damage(path)
     with pytest.raises(IntegrityError) as caught:
@@ -545,6 +546,34 @@ def test_a_path_that_is_a_file(server, tmp_path):
     with pytest.raises(CacheError, match="is a folder where a file should be"):
         cache.fetch(remote(server))
     assert server.sent == 0
+
+
+@posix_only
+def test_a_link_to_what_is_gone_is_replaced(server, cache, tmp_path):
+    path = cache.fetch(remote(server))
+    moved = path.rename(tmp_path / "moved.h5")
+    path.symlink_to(moved)
+    assert cache.fetch(remote(server)) == path
+    assert server.sent == SIZE, "a link to a file that is right serves"
+    moved.unlink()
+    assert cache.fetch(remote(server)).read_bytes() == BODY
+    assert not path.is_symlink()
+
+
+@posix_only
+def test_what_is_no_file_is_not_replaced(server, cache):
+    path = cache.root / "tcga" / "mirna" / "1.0" / "a.h5"
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+    with pytest.raises(CacheError, match="is no file, and in a file's place"):
+        cache.fetch(remote(server))
+    assert server.sent == 0
+
+
+def test_a_place_that_others_take_again_and_again(server, cache, monkeypatch):
+    monkeypatch.setattr(cache_download, "_move", lambda *_, **__: False)
+    with pytest.raises(CacheError, match="is taken again and again"):
+        cache.fetch(remote(server))
 
 
 @posix_only
