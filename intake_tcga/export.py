@@ -14,6 +14,7 @@ import xarray as xr
 
 from intake_tcga import h5ad, zarr_store
 from intake_tcga.arrays.matrices import Matrix, find_matrix
+from intake_tcga.arrays.memory import load_whole
 from intake_tcga.arrays.sample_blocks import lazy_rows
 from intake_tcga.columns import (
     columns_along,
@@ -52,8 +53,8 @@ def to_anndata(
     layers : sequence of str, optional
         Variables that become layers; by default all others of the same dimensions.
     sparse : bool, optional
-        Whether matrices become compressed sparse rows; by default where that is smaller. Data over dask, or not
-        read yet, stay lazy and dense unless it is True, which reads them.
+        Whether matrices become compressed sparse rows; by default where that is smaller. Data over dask stay lazy
+        and dense unless it is True, which reads them; all others are read.
 
     Returns
     -------
@@ -65,9 +66,16 @@ def to_anndata(
     Raises
     ------
     OptionError
-        When there is no such variable or several, or a layer has other dimensions.
+        When there is no such variable or several, a layer has other dimensions, or what is to be read is larger than
+        this machine's memory.
     MissingDependencyError
         When anndata is not installed.
+
+    Examples
+    --------
+    >>> from intake_tcga.cohorts.access import open_sample
+    >>> to_anndata(open_sample(normalization="TC"), variable="real").shape  # doctest: +SKIP
+    (77, 120)
     """
     try:
         import anndata as ad
@@ -84,7 +92,7 @@ def to_anndata(
         pd.DataFrame(columns_along(ds, dim), index=pd.Index(names_along(ds, dim), dtype=object))
         for dim in (matrix.sample, matrix.feature)
     )
-    made = {name: _maybe_sparse(lazy_rows(_rows(matrix, name)), sparse) for name in names}
+    made = {name: _maybe_sparse(_values(_rows(matrix, name)), sparse) for name in names}
     return ad.AnnData(
         X=made.pop(matrix.name),
         obs=obs,
@@ -200,6 +208,13 @@ def write_zarr(
         can be written to.
     MissingDependencyError
         When zarr is not installed.
+
+    Examples
+    --------
+    >>> ds = xr.Dataset({"counts": (("sample", "feature"), [[1, 0], [0, 2]])}, {"feature": ["TP53", "MYC"]})
+    >>> store = write_zarr(ds, "counts.zarr")
+    >>> xr.open_zarr(store, consolidated=False)["counts"].sel(feature="MYC").values.tolist()
+    [0, 2]
     """
     zarr_store.require_zarr()
     if by not in {"feature", "sample"}:
@@ -249,6 +264,16 @@ def _matrices(matrix: Matrix, layers: Sequence[Hashable] | None) -> list[Hashabl
 
 def _rows(matrix: Matrix, name: Hashable) -> xr.Variable:
     return matrix.dataset[name].variable.transpose(matrix.sample, matrix.feature)
+
+
+def _values(variable: xr.Variable) -> Any:
+    """Return values as dask's blocks of whole samples where they are over dask, else in memory."""
+    if variable.chunks is not None:
+        return lazy_rows(variable)
+    whole = load_whole(
+        xr.Dataset({"matrix": variable}), instead="select some samples, or open them with chunks={}"
+    )
+    return whole["matrix"].values
 
 
 def _smaller_sparse(values: npt.NDArray[Any]) -> bool:

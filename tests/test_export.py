@@ -11,14 +11,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from archs4_files import write_archs4
+from archs4_files import naive_matrix, write_archs4
 from faulty_server import FaultyServer
 
 from intake_tcga.archs4.access import download_archs4, open_archs4
+from intake_tcga.archs4.dataset import open_dataset
 from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.cohorts.access import open_sample
 from intake_tcga.errors import MissingDependencyError, OptionError
 from intake_tcga.export import to_anndata, write_h5ad, write_zarr
+from intake_tcga.hdf5.file import Hdf5File
 from intake_tcga.normalization import normalize
 from intake_tcga.table_files import write_table
 
@@ -95,6 +97,17 @@ def test_anndata(ds, prepare, sparse):
     assert hasattr(adata.X, "toarray") == (sparse is True or (sparse is None and prepare is not lazily))
     np.testing.assert_array_equal(dense(adata.X), ds["counts"])
     np.testing.assert_array_equal(dense(adata.layers["cpm"]), ds["cpm"])
+
+
+def test_anndata_of_what_is_not_read_yet_is_in_memory(tmp_path, monkeypatch):
+    pytest.importorskip("anndata")
+    with open_dataset(Hdf5File(write_archs4(tmp_path / "a.h5", n_samples=4, n_features=6))) as ds:
+        adata = to_anndata(ds, sparse=False)
+        assert isinstance(adata.X, np.ndarray)
+        np.testing.assert_array_equal(adata.X, naive_matrix(tmp_path / "a.h5"))
+        monkeypatch.setattr("intake_tcga.arrays.memory._memory", lambda: 10)
+        with pytest.raises(OptionError, match="sample: 4, feature: 6 take 96 B.*select some samples"):
+            to_anndata(ds)
 
 
 @pytest.mark.parametrize("sparse", [None, True, False])

@@ -169,6 +169,14 @@ def download_archs4(
         There is no room, or the folder cannot be used.
     OfflineError, RemoteNotFoundError, AccessDeniedError, TransferError
         It could not be fetched, from neither of its places.
+
+    Examples
+    --------
+    >>> import fsspec
+    >>> with open(sample_archs4, "rb") as here, fsspec.open("memory://gtex_lung.h5", "wb") as there:
+    ...     _ = there.write(here.read())
+    >>> download_archs4("memory://gtex_lung.h5").name
+    'gtex_lung.h5'
     """
     place = _located(name, _Asking(cache or VerifiedFileCache(), storage_options, download=True, force=force))
     assert isinstance(place.where, Path)

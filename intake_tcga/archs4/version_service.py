@@ -62,6 +62,16 @@ def refresh_releases(
         When the answer is not a list of files; nothing is remembered then.
     TransferError
         When the service cannot be reached.
+
+    Examples
+    --------
+    >>> import json, pathlib
+    >>> file = {"version_major": 2, "version_minor": 6, "species": "human", "data_level": "gene", "samples": 950_000}
+    >>> copy = pathlib.Path("versionfile.json")
+    >>> _ = copy.write_text(json.dumps({"versionfiles": [file]}))
+    >>> newest = refresh_releases(url=copy.absolute().as_uri())[0]
+    >>> newest.name, newest.samples
+    ('human_gene_v2.6', 950000)
     """
     cache = cache or VerifiedFileCache()
     if cache.offline and not is_local(url):

@@ -481,17 +481,39 @@ class VerifiedFileCache:
 
 
 def cache_dir() -> Path:
-    """Return the folder that downloads go to: ``INTAKE_TCGA_CACHE_DIR``, else the platform's cache folder."""
+    """Return the folder that downloads go to: ``INTAKE_TCGA_CACHE_DIR``, else the platform's cache folder.
+
+    Examples
+    --------
+    >>> cache_dir().name
+    'cache'
+    """
     return writable_root()
 
 
 def cache_info() -> list[CachedFile]:
-    """List what is in the default cache: each file, how big it is, and when it was verified."""
+    """List what is in the default cache: each file, how big it is, and when it was verified.
+
+    Examples
+    --------
+    >>> from intake_tcga.cohorts.access import cohort_path
+    >>> _ = cohort_path("PRAD", manifest=sample_manifest)
+    >>> [(file.name, file.size) for file in cache_info()]
+    [('PRAD_sample_type.h5', 1018740)]
+    """
     return VerifiedFileCache().info()
 
 
 def clear_cache(*, version: str | None = None, name: str | None = None) -> list[Path]:
-    """Remove from the default cache what this package put there; see :meth:`VerifiedFileCache.clear`."""
+    """Remove from the default cache what this package put there; see :meth:`VerifiedFileCache.clear`.
+
+    Examples
+    --------
+    >>> from intake_tcga.cohorts.access import cohort_path
+    >>> path = cohort_path("PRAD", manifest=sample_manifest)
+    >>> clear_cache() == [path]
+    True
+    """
     return VerifiedFileCache().clear(version=version, name=name)
 
 

@@ -64,5 +64,18 @@ def list_slides(
         A facet or option that does not exist.
     OfflineError, TransferError, ManifestError, IntegrityError
         The GDC's listing cannot be had.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> file_id = "d4ff32cd-38cf-40ea-8213-45c2b100ac01"
+    >>> rows = [("id", "filename", "md5", "size", "state")]
+    >>> rows += [(file_id, f"TCGA-05-4244-01Z-00-DX1.{file_id}.svs", "0" * 32, "74000000", "released")]
+    >>> with Path("gdc_manifest.txt").open("w") as file:
+    ...     for row in rows:
+    ...         print(*row, sep=chr(9), file=file)
+    >>> table = list_slides(manifest="gdc_manifest.txt", kind="diagnostic", options={"offline": True})
+    >>> table[["barcode", "case"]].values.tolist()
+    [['TCGA-05-4244-01Z-00-DX1', 'TCGA-05-4244']]
     """
     return open_slides(manifest, **(options or {})).search(text, **facets).df
