@@ -55,6 +55,16 @@ def offsets(ax, word):
     return np.concatenate([np.asarray(c.get_offsets()) for c in ax.collections if word in c.get_label()])
 
 
+@pytest.mark.parametrize(
+    "draw", ["plot_pca", "plot_mean_variance", "plot_correlations", "plot_heatmap", "plot_feature"]
+)
+def test_coordinates_over_dask(draw):
+    """As a Zarr store is opened, or a Dataset chunked whole: what was selected is over dask, too."""
+    ds = open_sample().chunk().sel(normalization="TC", model="CVAE1_5")
+    assert ds["transform"].chunks is not None
+    getattr(plots, draw)(ds, *(["hsa.let.7a.1"] if draw == "plot_feature" else []))
+
+
 class TestPca:
     def test_every_sample_is_a_point(self, sample):
         ax = plots.plot_pca(sample)

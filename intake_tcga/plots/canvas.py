@@ -91,7 +91,9 @@ def legend_beside(ax: Axes, **options: Any) -> None:
 def title_of(ds: xr.Dataset) -> str:
     """Say which data a picture shows: the dataset's name, and what was selected of it."""
     chosen = [
-        str(ds[name].item()) for name in ("normalization", "augmentation", "model") if _is_one(ds, name)
+        str(ds[name].values.item())
+        for name in ("normalization", "augmentation", "model")
+        if _is_one(ds, name)
     ]
     name = ds.attrs.get("dataset_name", "")
     return " · ".join(part for part in (str(name), *chosen) if part)

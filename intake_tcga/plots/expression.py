@@ -117,7 +117,7 @@ def unit_of(ds: xr.Dataset, name: Hashable) -> str:
     if units := ds[name].attrs.get("units"):
         return str(units)
     if name in ("real", "synthetic") and "transform" in ds.coords and ds["transform"].ndim == 0:
-        return str(ds["transform"].item())
+        return str(ds["transform"].values.item())  # dask arrays have no item()
     return ""
 
 

@@ -216,6 +216,7 @@ class Crew:
         self, pieces: Sequence[Piece], attempt: _Attempt, pin: Pin, started: threading.Event
     ) -> None:
         started.set()
+        failed: BaseException | None = None
         try:
             async with asyncio.timeout(self.budget.deadline), asyncio.TaskGroup() as group:
                 for piece in pieces:
@@ -226,7 +227,10 @@ class Crew:
                 "Budget(deadline=…)."
             ) from None
         except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None
+            failed = failures.exceptions[0]
+        if failed is not None:
+            # Here, since raised above it would have the group that it is in for its context, and so never pickle.
+            raise failed
 
     async def _one(self, piece: Piece, attempt: _Attempt, pin: Pin) -> None:
         patience = Patience(self.budget)

@@ -598,3 +598,13 @@ def test_bytes_that_come_just_when_a_wait_ends_are_there(server, monkeypatch):
 
     monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", lambda *args: JustLate(original(*args)))
     assert right(ranged(server))
+
+
+def test_errors_do_not_carry_the_group_they_came_in(server):
+    """Which would be their own context, without end: no such error crosses process borders."""
+    with pytest.raises(RemoteNotFoundError) as caught:
+        RangedFile(server.url("gone.h5"), budget=QUICK).read([(0, 10)])
+    error = caught.value
+    while error is not None:
+        assert not isinstance(error, BaseExceptionGroup)
+        error = error.__context__
