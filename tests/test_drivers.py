@@ -201,6 +201,37 @@ class TestFinding:
     def test_unique(self, cat):
         assert set(cat.unique("cancer_type")) == {"BRCA", "OV"}
 
+    @pytest.mark.parametrize("cohorts", ["BRCA", ["BRCA"], ["BRCA_er_status"], ["BRCA", "BRCA"]])
+    def test_chosen_in_yaml_by_any_name(self, bundle, tmp_path, cohorts):
+        path = write_catalog(tmp_path / "c.yaml", chosen={"urlpath": bundle, "cohorts": cohorts})
+        chosen = intake.open_catalog(path).chosen
+        assert "1 cohort chosen" in repr(chosen)
+        assert list(chosen) == chosen.df["code"].tolist() == ["BRCA"]
+        assert chosen.BRCA.cohort == "BRCA_er_status"
+        assert "OV_grade" not in chosen._repr_html_()
+        with pytest.raises(NameNotFoundError, match="narrowed"):
+            chosen["OV_grade"]
+
+    @pytest.mark.parametrize(
+        ("cohorts", "error", "said"),
+        [
+            (["NOPE"], NameNotFoundError, "There are: BRCA, OV_grade, OV_stage"),
+            (["OV"], AmbiguousNameError, "OV_grade, OV_stage"),
+            ("OV_grad", NameNotFoundError, "Did you mean OV_grade"),
+        ],
+    )
+    def test_chosen_by_a_wrong_name_is_no_empty_catalog(self, bundle, cohorts, error, said):
+        chosen = intake.open_tcga(bundle, cohorts=cohorts)
+        with pytest.raises(error, match=said):
+            list(chosen)
+        with pytest.raises(error, match=said):
+            chosen.df  # noqa: B018
+
+    @pytest.mark.parametrize("cohorts", [5, [5], {"OV_grade": 1}])
+    def test_chosen_by_no_names(self, bundle, cohorts):
+        with pytest.raises(OptionError, match="cohorts="):
+            intake.open_tcga(bundle, cohorts=cohorts)
+
     def test_filter_and_walk(self, cat):
         assert list(cat.filter(lambda entry: "BRCA" in entry.name)) == ["BRCA"]
         assert set(cat.walk()) == set(cat)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from intake_tcga.cohorts.collection import CohortCollection
@@ -10,7 +11,7 @@ from intake_tcga.cohorts.manifest import Cohort
 from intake_tcga.drivers.cohort_entry import CohortEntry
 from intake_tcga.drivers.listing import ListingCatalog, headed
 from intake_tcga.drivers.options import collection_of
-from intake_tcga.errors import NameNotFoundError
+from intake_tcga.errors import NameNotFoundError, OptionError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,8 +31,8 @@ class CohortCatalog(ListingCatalog):
         ``mirna``, ``rnaseq``, or the URL of a manifest (anything fsspec opens). None is the modality's own bundle.
     modality, version, storage_options, offline, allow_other_hosts, cache_storage, verify, progress
         As in :class:`~intake_tcga.cohorts.collection.CohortCollection`.
-    cohorts : sequence of str, optional
-        Full names of the cohorts to show; None shows all. :meth:`search` and :meth:`filter` set it.
+    cohorts : str or sequence of str, optional
+        Names of the cohorts to show, codes or full names; None shows all. :meth:`search` and :meth:`filter` set it.
     **kwargs
         Of :class:`intake.catalog.Catalog`: ``name``, ``description``, ``metadata``, …
 
@@ -62,11 +63,11 @@ class CohortCatalog(ListingCatalog):
         cache_storage: str | Sequence[str] | None = None,
         verify: str = "stamp",
         progress: bool | None = None,
-        cohorts: Sequence[str] | None = None,
+        cohorts: str | Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         self.collection = collection_of(locals())
-        self._subset = None if cohorts is None else tuple(cohorts)
+        self._wanted = _names_in(cohorts)
         CohortCollection.of(
             **self.not_intakes_own(kwargs)
         )  # raises the error that names the options there are
@@ -76,8 +77,16 @@ class CohortCatalog(ListingCatalog):
 
     def force_reload(self) -> None:
         """Ask the server for the manifest again, if it was read before: making a catalog calls this too."""
+        self.__dict__.pop("_subset", None)
         if "manifest" in vars(self.collection):
             self.collection.refresh()
+
+    @cached_property
+    def _subset(self) -> frozenset[str] | None:
+        """The full names of the cohorts to show; a name that is wrong is an error when they are first listed."""
+        if self._wanted is None:
+            return None
+        return frozenset(self.collection.cohort(name).name for name in self._wanted)
 
     def _names(self) -> list[str]:
         shown = {cohort.name for cohort in self._cohorts()}
@@ -152,10 +161,23 @@ class CohortCatalog(ListingCatalog):
     # -- showing -------------------------------------------------------------------------------------------------
 
     def __repr__(self) -> str:
-        if self._subset is None:
+        if self._wanted is None:
             return f"<tcga catalog: {self.collection.summary}>"
-        count = len(self._subset)
+        count = len(self._wanted)
         return f"<tcga catalog: {count} cohort{'s' * (count != 1)} chosen from {self.collection.place}>"
 
     def _repr_html_(self) -> str:
-        return headed(self, self.collection.html(self._subset))
+        return headed(self, self.collection.html(self._wanted))
+
+
+def _names_in(cohorts: str | Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the names that were given, each once: YAML may hold one alone, without a list around it."""
+    if cohorts is None:
+        return None
+    names = [cohorts] if isinstance(cohorts, str) else cohorts
+    listed = isinstance(names, Iterable) and not isinstance(names, Mapping)
+    if not listed or not all(isinstance(name, str) for name in names):
+        raise OptionError(
+            f"cohorts={cohorts!r} is no list of names; give the codes or full names of cohorts."
+        )
+    return tuple(dict.fromkeys(names))
