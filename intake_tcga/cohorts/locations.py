@@ -81,6 +81,8 @@ def resolve(manifest_url: str, url: str) -> str:
     before, target, after = _split(manifest_url)
     scheme = _scheme(target)
     try:
+        # Before joining, which would resolve it: what is left of "../x" looks like any other place of the host.
+        climbs = not _scheme(url) and _has_dots(urlsplit(url).path)
         if scheme in _WEB:
             joined = urljoin(target, url)
             if not _scheme(url) and not urlsplit(url).netloc and not urlsplit(url).query:
@@ -92,7 +94,7 @@ def resolve(manifest_url: str, url: str) -> str:
         _origin(joined)
     except ValueError as error:
         raise ValueError(f"is not a URL ({error})") from None
-    if scheme not in _WEB and ".." in joined.split("/"):
+    if climbs or (scheme not in _WEB and ".." in joined.split("/")):
         raise ValueError("climbs out of its folder with '..'")
     if scheme not in _ON_THIS_MACHINE | {""} and _scheme(joined) in _ON_THIS_MACHINE | {""}:
         raise ValueError("points into this machine, which a manifest from elsewhere never may")
@@ -181,6 +183,12 @@ def _origin(url: str) -> tuple[str, str, int | None]:
         )
     parts = urlsplit(url)
     return scheme, (parts.hostname or "").lower(), parts.port or _DEFAULT_PORTS.get(scheme)
+
+
+def _has_dots(path: str) -> bool:
+    return ".." in re.split(
+        r"[/\\]", unquote(unquote(path))
+    )  # twice: a server may decode once more than we do
 
 
 def _in_folder_of(target: str, file: str, *, quoted: str) -> str:
