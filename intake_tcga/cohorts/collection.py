@@ -86,6 +86,10 @@ class CohortCollection:
                 "(In a catalog, is the environment variable set that it is read from?)"
             )
         object.__setattr__(self, "allow_other_hosts", flag(self.allow_other_hosts, "allow_other_hosts"))
+        if self.version is not None and not isinstance(self.version, str):
+            raise OptionError(  # YAML takes 1.0 for a number, and 1.10 for 1.1
+                f"version must be a text, not {self.version!r}; quote it: '{self.version}'."
+            )
         if not isinstance(self.storage_options, Mapping):
             raise OptionError(
                 f"storage_options must be a mapping of fsspec's options, not a {type(self.storage_options).__name__}."

@@ -16,7 +16,13 @@ from intake_tcga.cohorts.access import (
     prefetch,
 )
 from intake_tcga.cohorts.collection import CohortCollection
-from intake_tcga.errors import FileFormatError, IntegrityError, ManifestError, NameNotFoundError
+from intake_tcga.errors import (
+    FileFormatError,
+    IntegrityError,
+    ManifestError,
+    NameNotFoundError,
+    OptionError,
+)
 
 
 @pytest.fixture
@@ -98,6 +104,12 @@ def test_pinning_reads_the_old_versions_own_folder(folder):
     pinned = CohortCollection(url, version="1")
     assert pinned.manifest.version == "1"
     assert pinned.fetch("OV") == old
+
+
+@pytest.mark.parametrize("version", [1.0, 2])
+def test_a_version_is_a_text(url, version):
+    with pytest.raises(OptionError, match=f"must be a text.* quote it: '{version}'"):
+        CohortCollection(url, version=version)
 
 
 def test_a_file_damaged_here_is_fetched_anew(url):
