@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from intake_tcga.errors import OptionError
+from intake_tcga.plain_values import without_numpy
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -31,7 +32,7 @@ def select(
         A Dataset of :func:`~intake_tcga.cohorts.dataset.open_dataset`; nothing of it is read.
     normalization, model, off_aug
         One label drops its dimension and leaves a scalar coordinate; several keep the dimension, in the order
-        given; None keeps everything.
+        given, each once; None keeps everything.
 
     Returns
     -------
@@ -42,10 +43,11 @@ def select(
     OptionError
         When the Dataset has no such label; the message lists those it has. All wrong options are in one message.
     """
-    wanted = {"normalization": normalization, "model": model, "off_aug": off_aug}
+    given = {"normalization": normalization, "model": model, "off_aug": off_aug}
+    wanted = {option: without_numpy(value) for option, value in given.items()}
     check(wanted, {option: labels_of(ds, dim) for option, dim in _DIMS.items()})
     indexers = {
-        _DIMS[option]: value if isinstance(value, str) else list(value)
+        _DIMS[option]: value if isinstance(value, str) else list(dict.fromkeys(value))
         for option, value in wanted.items()
         if value is not None and _DIMS[option] in ds.dims
     }
@@ -68,7 +70,7 @@ def check(wanted: Mapping[str, Narrowing], available: Mapping[str, Sequence[str]
     for option, value in wanted.items():
         if value is None:
             continue
-        labels = [value] if isinstance(value, str) else list(value)
+        labels = _listed(without_numpy(value))
         if wrong := [label for label in labels if label not in available[option]]:
             problems.append(_problem(option, wrong, available[option]))
         elif not labels:
@@ -82,6 +84,12 @@ def labels_of(ds: xr.Dataset, dim: str) -> list[str]:
     if dim not in ds.coords:
         return []
     return [str(label) for label in ds[dim].values.ravel()]
+
+
+def _listed(value: Any) -> list[Any]:
+    """Return what was asked for as a list; what is no list of labels is one label, which no cohort has."""
+    several = isinstance(value, Iterable) and not isinstance(value, str | bytes | Iterator)
+    return list(value) if several else [value]
 
 
 def _problem(option: str, wrong: Sequence[str], available: Sequence[str]) -> str:

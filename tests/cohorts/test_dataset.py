@@ -415,6 +415,27 @@ def test_narrowing():
         open_dataset(SAMPLE, off_aug="none")
 
 
+def test_a_label_given_twice_is_kept_once():
+    with open_dataset(SAMPLE, normalization=["TC", "DESeq", "TC"], model=["CVAE1_5"] * 2) as ds:
+        assert list(ds.normalization.values) == ["TC", "DESeq"]
+        assert list(ds.model.values) == ["CVAE1_5"]
+        assert ds.tcga.real("TC")[0].shape == ds.tcga.synth("TC")[0].iloc[:77].shape
+
+
+@pytest.mark.parametrize("model", [5, 1.5, True, [5], [["CVAE1_5"]], b"CVAE1_5", object(), iter(["CVAE1_5"])])
+def test_narrowing_to_what_is_no_label(model):
+    with pytest.raises(OptionError, match=r"model=.* is not in this cohort; choose from CVAE1_5, CVAE1_10"):
+        open_dataset(SAMPLE, model=model)
+
+
+def test_narrowing_to_labels_of_another_dataset():
+    with open_dataset(SAMPLE) as whole:
+        normalization, model = whole.normalization[1], whole.model[1:]
+    with open_dataset(SAMPLE, normalization=normalization, model=model) as ds:
+        assert ds.normalization.item() == "TC"
+        assert list(ds.model.values) == ["CVAE1_10", "CVAE1_20"]
+
+
 def test_pickled_and_closed(tmp_path):
     path = write_mirna(tmp_path / "a.h5")
     ds = open_dataset(path)
