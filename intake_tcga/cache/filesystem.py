@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from numbers import Integral
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
 from urllib.parse import unquote, urlsplit
@@ -106,6 +107,7 @@ class VerifiedCacheFileSystem(ChainedFileSystem):  # type: ignore[misc]
         **kwargs: Any,
     ) -> None:
         _check_names(kwargs)
+        _check_values(size, digest=digest, name=name, version=version)
         super().__init__(**kwargs)
         if target_protocol is None:
             raise OptionError(
@@ -229,6 +231,15 @@ def _check_names(options: Mapping[str, Any]) -> None:
             f"tcgacache has no option {name!r}{f'; did you mean {near[0]!r}?' if near else '.'} "
             f"Its options are {', '.join(_OPTIONS)}; those of the protocol underneath are keyed by its name."
         )
+
+
+def _check_values(size: object, **texts: object) -> None:
+    """Refuse values of another type, which YAML makes of what is not quoted."""
+    if size is not None and (isinstance(size, bool) or not isinstance(size, Integral)):
+        raise OptionError(f"size={size!r} is no number of bytes; give a whole number, or leave it out.")
+    for name, value in texts.items():
+        if value is not None and not isinstance(value, str):
+            raise OptionError(f"{name}={value!r} is not a text; quote it, as in {name}='…', or leave it out.")
 
 
 def _with_protocol(protocol: str, path: str) -> str:

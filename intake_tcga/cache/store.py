@@ -141,7 +141,7 @@ class VerifiedFileCache:
         """
         if isinstance(cache_storage, str | os.PathLike):
             cache_storage = [cache_storage]
-        folders = list(cache_storage or [])
+        folders = _folders_in(cache_storage)
         return cls(
             folders[-1] if folders else None,
             read_only=folders[:-1] if len(folders) > 1 else None,
@@ -515,6 +515,18 @@ def clear_cache(*, version: str | None = None, name: str | None = None) -> list[
     True
     """
     return VerifiedFileCache().clear(version=version, name=name)
+
+
+def _folders_in(cache_storage: Sequence[str | os.PathLike[str]] | None) -> list[str | os.PathLike[str]]:
+    if cache_storage is None:
+        return []
+    listed = isinstance(cache_storage, Sequence)
+    if not listed or not all(isinstance(folder, str | os.PathLike) for folder in cache_storage):
+        raise OptionError(
+            f"cache_storage={cache_storage!r} is no folder; give the path of one, or a list of read-only folders "
+            "followed by the writable one."
+        )
+    return list(cache_storage)
 
 
 def _paths(root: Path, file: RemoteFile) -> tuple[Path, Path]:

@@ -127,6 +127,26 @@ def test_an_unknown_option_is_refused(server, options):
     assert fsspec.open_local(chained(server), tcgacache=options, s3={"anon": True}, http={})
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"digest": 5},
+        {"size": "x"},
+        {"size": 1.5},
+        {"size": True},
+        {"name": 7},
+        {"version": 1.0},
+        {"cache_storage": 5},
+        {"cache_storage": ["shared", 5]},
+        {"cache_storage": {"folder": "x"}},
+    ],
+)
+def test_an_option_of_another_type_is_refused(server, options, wrong):
+    with pytest.raises(OptionError, match=f"^{next(iter(wrong))}="):
+        fsspec.open_local(chained(server), tcgacache=options | wrong)
+    assert not server.requests
+
+
 def test_options_of_the_protocol_underneath(server, options):
     fsspec.open_local(chained(server), tcgacache=options, http={"headers": {"X-Key": "k"}})
     assert server.requests[0].headers["x-key"] == "k"

@@ -178,3 +178,8 @@ def test_cache_storage_is_read_only_roots_then_the_writable(url, tmp_path):
     own = CohortCollection(url, cache_storage=[str(shared), str(tmp_path / "own")])
     assert own.fetch("OV").is_relative_to(shared)
     assert own.fetch("BRCA").is_relative_to(tmp_path / "own")
+
+
+def test_a_cache_that_is_no_folder(url):
+    with pytest.raises(OptionError, match="cache_storage=5 is no folder"):
+        open_cohort("OV", manifest=url, cache_storage=5)
