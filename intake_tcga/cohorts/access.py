@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.cohorts.sample import sample_collection
 from intake_tcga.cohorts.selection import Narrowing
+from intake_tcga.option_names import check_option_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +44,7 @@ def list_cohorts(
     >>> list_cohorts(manifest=sample_manifest, short=False)
     ['PRAD_sample_type']
     """
-    return CohortCollection.of(urlpath=manifest, modality=modality, **options).names(short=short)
+    return _collection(list_cohorts, options, urlpath=manifest, modality=modality).names(short=short)
 
 
 def open_cohort(
@@ -97,7 +100,7 @@ def open_cohort(
     >>> ds["real"].dims
     ('sample', 'feature')
     """
-    collection = CohortCollection.of(urlpath=manifest, modality=modality, **options)
+    collection = _collection(open_cohort, options, urlpath=manifest, modality=modality)
     return collection.open(
         name, normalization=normalization, model=model, off_aug=off_aug, chunks=chunks, force=force
     )
@@ -120,7 +123,7 @@ def open_cohort_tree(
     >>> list(tree["processed"].children)
     ['DESeq', 'TC', 'raw_norm']
     """
-    return CohortCollection.of(urlpath=manifest, modality=modality, **options).open_tree(
+    return _collection(open_cohort_tree, options, urlpath=manifest, modality=modality).open_tree(
         name, chunks=chunks, force=force
     )
 
@@ -149,6 +152,7 @@ def open_sample(
     >>> dict(ds["synthetic"].sizes)
     {'synthetic_sample': 100, 'feature': 120}
     """
+    check_option_names(options, _options_of(open_sample), "open_sample")
     return sample_collection(**options).open("PRAD", normalization=normalization, model=model, chunks=chunks)
 
 
@@ -162,7 +166,7 @@ def cohort_table(*, modality: str | None = None, manifest: str | None = None, **
     >>> cohort_table(manifest=sample_manifest)["cancer_name"].tolist()
     ['Prostate Adenocarcinoma']
     """
-    return CohortCollection.of(urlpath=manifest, modality=modality, **options).table()
+    return _collection(cohort_table, options, urlpath=manifest, modality=modality).table()
 
 
 def cohort_path(
@@ -182,7 +186,7 @@ def cohort_path(
     >>> cohort_path("PRAD", manifest=sample_manifest).name
     'PRAD_sample_type.h5'
     """
-    return CohortCollection.of(urlpath=manifest, modality=modality, **options).fetch(name, force=force)
+    return _collection(cohort_path, options, urlpath=manifest, modality=modality).fetch(name, force=force)
 
 
 def prefetch(
@@ -209,5 +213,22 @@ def prefetch(
     >>> list(prefetch(manifest=sample_manifest))
     ['PRAD']
     """
-    collection = CohortCollection.of(urlpath=manifest, modality=modality, **options)
+    collection = _collection(prefetch, options, urlpath=manifest, modality=modality)
     return collection.prefetch(names, threads=threads, force=force)
+
+
+def _collection(function: Callable[..., Any], options: Mapping[str, Any], **own: Any) -> CohortCollection:
+    """Make the collection that a function's arguments describe; an option that is none is told of that function."""
+    check_option_names(options, _options_of(function), function.__name__)
+    return CohortCollection(**own, **options)
+
+
+def _options_of(function: Callable[..., Any]) -> list[str]:
+    """List what a function takes by name: its own options, then those that it passes on to the collection."""
+    own = [
+        name
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    ]
+    passed_on = [field.name for field in fields(CohortCollection) if field.name != "urlpath"]
+    return list(dict.fromkeys([*own, *passed_on]))

@@ -13,6 +13,7 @@ from intake_tcga.cohorts.access import (
     list_cohorts,
     open_cohort,
     open_cohort_tree,
+    open_sample,
     prefetch,
 )
 from intake_tcga.cohorts.collection import CohortCollection
@@ -178,6 +179,22 @@ def test_cache_storage_is_read_only_roots_then_the_writable(url, tmp_path):
     own = CohortCollection(url, cache_storage=[str(shared), str(tmp_path / "own")])
     assert own.fetch("OV").is_relative_to(shared)
     assert own.fetch("BRCA").is_relative_to(tmp_path / "own")
+
+
+@pytest.mark.parametrize("wrong", ["urlpath", "manifest_url", "normalisation"])
+def test_a_wrong_option_lists_those_of_the_function(url, wrong):
+    with pytest.raises(OptionError, match=f"open_cohort has no option '{wrong}'") as caught:
+        open_cohort("OV", **{wrong: url})
+    listed = str(caught.value).partition("There are: ")[2].rstrip(".").split(", ")
+    assert {"manifest", "normalization", "model", "chunks", "force", "offline"} <= set(listed)
+    assert "urlpath" not in listed
+    assert len(listed) == len(set(listed))
+    for function in (cohort_path, open_cohort_tree):
+        with pytest.raises(OptionError, match=f"{function.__name__} has no option '{wrong}'"):
+            function("OV", **{wrong: url})
+    for function in (list_cohorts, cohort_table, prefetch, open_sample):
+        with pytest.raises(OptionError, match=f"{function.__name__} has no option '{wrong}'"):
+            function(**{wrong: url})
 
 
 def test_a_cache_that_is_no_folder(url):
