@@ -30,6 +30,8 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
 WRITTEN_COMPARISON = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*(.*?)\s*", re.DOTALL)
 """A comparison as a text: its sign, and what follows."""
 
+_MOST_LISTED = 100  # names in a message; a catalog of slides has thirty thousand
+
 _YES_AND_NO = {"yes": True, "true": True, "no": False, "false": False}
 
 _ENDS = (-math.inf, math.inf)
@@ -97,7 +99,7 @@ def check_facets(facets: Mapping[str, Any], fields: Sequence[str]) -> None:
             )
 
 
-def no_such(kind: str, name: str, known: Sequence[str]) -> str:
+def no_such(kind: str, name: object, known: Sequence[str]) -> str:
     """Say that a name is not among the known ones, which is the nearest, and which there are.
 
     Examples
@@ -105,9 +107,11 @@ def no_such(kind: str, name: str, known: Sequence[str]) -> str:
     >>> no_such("column", "modl", ["model", "code"])
     "There is no column 'modl'. Did you mean model? There are: model, code."
     """
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(str(name), known, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    return f"There is no {kind} {name!r}.{hint} There are: {', '.join(known)}."
+    more = len(known) - _MOST_LISTED
+    listed = ", ".join(known[:_MOST_LISTED]) + (f", … and {more:,} more" if more > 0 else "")
+    return f"There is no {kind} {name!r}.{hint} There are: {listed or 'none'}."
 
 
 def _text_test(text: object) -> Callable[[Row], bool]:

@@ -107,7 +107,7 @@ def unique_values(table: pd.DataFrame, column: str | None = None) -> Any:
     """
     if column is None:
         return {name: _distinct(table[name]) for name in table.columns}
-    if column not in table.columns:
+    if not isinstance(column, str) or column not in table.columns:
         raise OptionError(no_such("column", column, list(table.columns)))
     return _distinct(table[column])
 

@@ -130,6 +130,23 @@ class TestNames:
             cat.BRCX  # noqa: B018
         assert not hasattr(cat, "BRCX")
 
+    @pytest.mark.parametrize("key", [0, 1.5, None, b"BRCA"])
+    def test_what_is_no_name_lists_the_names(self, cat, key):
+        with pytest.raises(NameNotFoundError, match="There are: BRCA, OV_grade, OV_stage"):
+            cat[key]
+
+    def test_get_is_that_of_a_mapping(self, cat):
+        assert cat.get("BRCA").cohort == cat.get("BRCA_er_status", None).cohort == "BRCA_er_status"
+        assert cat.get("BRCX") is cat.get("OV") is None
+        assert cat.get("BRCX", 5) == cat.get("BRCX", default=5) == 5
+        with pytest.raises(OptionError, match="'chunks'"):
+            cat.get("BRCA", chunks={})
+
+    def test_get_without_a_name_is_intakes_own(self, cat, bundle):
+        assert list(cat.get()) == list(cat)
+        assert list(cat.get(cohorts="BRCA")) == list(cat(cohorts="BRCA")) == ["BRCA"]
+        assert cat.get(name="other").name == "other"
+
     def test_ambiguous_names_the_candidates(self, cat):
         with pytest.raises(AmbiguousNameError, match="OV_grade.*OV_stage"):
             cat["OV"]
@@ -200,6 +217,9 @@ class TestFinding:
 
     def test_unique(self, cat):
         assert set(cat.unique("cancer_type")) == {"BRCA", "OV"}
+        for wrong in (["code"], 0, "cod"):
+            with pytest.raises(OptionError, match="There are: name, code, cancer_type"):
+                cat.unique(wrong)
 
     @pytest.mark.parametrize("cohorts", ["BRCA", ["BRCA"], ["BRCA_er_status"], ["BRCA", "BRCA"]])
     def test_chosen_in_yaml_by_any_name(self, bundle, tmp_path, cohorts):

@@ -14,6 +14,7 @@ from intake.source.base import DataSource
 
 from intake_tcga.drivers.saving import entry_as_dict, saved_arguments, yaml_text
 from intake_tcga.errors import IntakeTcgaError, NameNotFoundError
+from intake_tcga.facets import no_such
 from intake_tcga.facts import html_facts
 from intake_tcga.option_names import check_option_names
 
@@ -180,7 +181,29 @@ class ListingCatalog(Catalog):  # type: ignore[misc]
             # Names have full stops in them, at which intake would take them apart.
             self._find(key)
             return self._get_entry(key)
-        return super().__getitem__(key)
+        if isinstance(key, list | tuple):  # steps into catalogs of catalogs
+            return super().__getitem__(key)
+        raise NameNotFoundError(no_such("entry", key, self._names()))
+
+    def get(self, name: str | None = None, /, default: Any = None, **arguments: Any) -> Any:
+        """Return the source of a name, or a default where nothing has it, as any mapping does.
+
+        Parameters
+        ----------
+        name : str, optional
+            Any name of an entry. Without one, this is intake's own method, which makes the same catalog anew.
+        default : optional
+            Returned where no entry has that name.
+        **arguments
+            Of the catalog that is made anew.
+        """
+        if name is None:
+            return super().get(**arguments)
+        check_option_names(arguments, ["default"], "get() by name")
+        try:
+            return self[name]
+        except NameNotFoundError:
+            return default
 
     def __getattr__(self, item: str) -> Any:
         if item.startswith("_") or item in {"collection", "entry"}:
