@@ -11,7 +11,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from intake_tcga.digest import Digest
 from intake_tcga.errors import OptionError
 
-_RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+_RESERVED_ON_WINDOWS = re.compile(
+    r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE
+)  # which reads superscripts as digits
 TEMPLATE = re.compile(r"(\w+ )?\{env\([^{}()]*\)\}")
 """An option that is read from the environment when it is used: ``{env(TOKEN)}``, ``Bearer {env(TOKEN)}``."""
 
