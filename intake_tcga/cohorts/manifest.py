@@ -19,6 +19,7 @@ from intake_tcga.errors import AmbiguousNameError, ManifestError, NameNotFoundEr
 from intake_tcga.remote import RemoteFile, redact
 
 _MOST_PROBLEMS_SHOWN = 100
+_MOST_HINTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,14 +184,13 @@ class Manifest:
         if not self.cohorts:
             return f"There is no cohort {shown(name)}: the manifest {self.shown_url} lists none at all."
         keys = self.keys()
-        spellings = {
-            spelling.casefold(): key
-            for key, cohort in zip(keys, self.cohorts, strict=True)
-            for spelling in (cohort.cancer_name, cohort.name, key)
-        }
+        spellings: dict[str, list[str]] = {}
+        for key, cohort in zip(keys, self.cohorts, strict=True):
+            for spelling in (cohort.cancer_name, cohort.name, cohort.code):
+                spellings.setdefault(spelling.casefold(), []).append(key)
         wanted = str(name)[:200].casefold()
         near = [wanted] if wanted in spellings else difflib.get_close_matches(wanted, spellings, n=3)
-        nearest = list(dict.fromkeys(spellings[spelling] for spelling in near))
+        nearest = list(dict.fromkeys(key for spelling in near for key in spellings[spelling]))[:_MOST_HINTS]
         hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
         return f"There is no {self.modality} cohort {shown(name)}.{hint} There are: {', '.join(keys)}."
 
