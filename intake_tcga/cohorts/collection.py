@@ -222,6 +222,7 @@ class CohortCollection:
         dict
             Local path of each cohort, by the names that were given.
         """
+        check_threads(threads)
         if isinstance(names, str):
             names = [names]
         files = self._remote_files(self.names() if names is None else names)
@@ -352,3 +353,9 @@ class CohortCollection:
         return FileFormatError(
             f"{error} Its digest matches the manifest's, so it was published like this: report it to the publisher."
         )
+
+
+def check_threads(threads: int) -> None:
+    """Refuse numbers of files at a time that cannot be."""
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise OptionError(f"threads={threads!r} is not possible; give 1 or more files at a time.")

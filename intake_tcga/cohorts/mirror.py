@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from intake_tcga.cohorts.collection import CohortCollection
+from intake_tcga.cohorts.collection import CohortCollection, check_threads
 from intake_tcga.cohorts.manifest import Cohort, Manifest, parse_manifest
 from intake_tcga.cohorts.manifest_json import LARGEST_BODY
 from intake_tcga.cohorts.manifest_store import ManifestStore
@@ -115,8 +115,7 @@ def mirror(
     """
     if check not in {"digest", "size"}:
         raise OptionError(f"check={check!r} is not an option; use 'digest' or 'size'.")
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise OptionError(f"threads={threads!r} is not possible; give 1 or more files at a time.")
+    check_threads(threads)
     names = [names] if isinstance(names, str) else names
     folder = Destination.of(dest, storage_options, offline=collection.cache.offline)
     if folder.url.endswith(".json"):

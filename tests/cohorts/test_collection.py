@@ -168,6 +168,13 @@ def test_prefetch_keeps_what_succeeded(url, folder):
     assert not collection.is_cached(collection.cohort("OV"))
 
 
+@pytest.mark.parametrize("threads", [0, -1, "4", 1.5, True, None])
+def test_prefetch_takes_a_file_at_a_time_at_least(url, threads, cache_dir):
+    with pytest.raises(OptionError, match=f"threads={threads!r} is not possible"):
+        prefetch(manifest=url, threads=threads)
+    assert not cache_dir.exists()
+
+
 def test_unknown_cohort(url):
     with pytest.raises(NameNotFoundError, match="BRCA"):
         open_cohort("BRCX", manifest=url)
