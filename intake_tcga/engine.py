@@ -6,7 +6,7 @@ room. Xarray imports every engine when it guesses one, so nothing else is import
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal
 
 from xarray.backends import BackendEntrypoint
 
@@ -271,18 +271,29 @@ def _kind_of(path: str) -> Kind:
     try:
         with open(path, "rb") as file:  # noqa: PTH123
             start = file.read(len(_HDF5))
+            is_hdf5 = _holds_hdf5(file)
     except FileNotFoundError:
         raise MissingFileError(f"{path} does not exist; check the path.") from None
     except OSError as error:
         raise FileFormatError(f"{path} cannot be read ({error.strerror}); give the path of a file.") from None
     if start.startswith(_TIFF):
         return "slide"
-    if start != _HDF5:
+    if not is_hdf5:
         raise FileFormatError(
             f"{path} is neither HDF5, as cohorts and ARCHS4 files are, nor TIFF, as slides are: it starts with "
             f"{start!r}. Check which file this is."
         )
     return _kind_of_hdf5(path)
+
+
+def _holds_hdf5(file: BinaryIO) -> bool:
+    """Tell whether HDF5 starts where it may: at the beginning, or after a block of 512 bytes, 1024, 2048 and so on."""
+    for at in (0, *(512 << doubled for doubled in range(31))):
+        file.seek(at)
+        start = file.read(len(_HDF5))
+        if start == _HDF5 or len(start) < len(_HDF5):
+            return start == _HDF5
+    return False
 
 
 def _kind_of_hdf5(path: str) -> Kind:

@@ -99,6 +99,24 @@ def test_guesses_cohorts_only(tmp_path, path):
         assert not engine.guess_can_open(other)
 
 
+@pytest.mark.parametrize("size", [512, 1024, 8192])
+@pytest.mark.parametrize("write", [write_mirna, write_archs4])
+def test_files_behind_a_block_of_the_users_own(tmp_path, write, size):
+    plain = write(tmp_path / "plain.h5")
+    with h5py.File(plain) as one, h5py.File(tmp_path / "shifted.h5", "w", userblock_size=size) as other:
+        other.attrs.update(one.attrs)
+        for name in one:
+            one.copy(name, other)
+    assert TcgaBackendEntrypoint().guess_can_open(tmp_path / "shifted.h5")
+    with (
+        xr.open_dataset(plain, engine="tcga") as expected,
+        xr.open_dataset(tmp_path / "shifted.h5", engine="tcga") as ds,
+    ):
+        assert ds.sizes == expected.sizes
+        for name, variable in expected.data_vars.items():
+            xr.testing.assert_equal(ds[name].load().variable, variable.load().variable)
+
+
 def test_remote_and_opened_files_are_refused_with_the_way_out(path):
     with fsspec.open(str(path)) as file, pytest.raises(OptionError, match="opens local paths.*open_cohort"):
         xr.open_dataset(file, engine="tcga")
