@@ -149,8 +149,6 @@ def list_(collection: Archs4Collection, refresh: bool, as_json: bool) -> None:
 
     With their samples, features, bytes and Ensembl release, as far as they are known without a network.
     """
-    from intake_tcga.tables import human_size
-
     if refresh:
         collection.refresh()
     table = collection.table()
@@ -162,9 +160,9 @@ def list_(collection: Archs4Collection, refresh: bool, as_json: bool) -> None:
         [
             {
                 "file": row["name"],
-                "samples": "" if row["samples"] is None else f"{row['samples']:,}",
-                "features": "" if row["features"] is None else f"{row['features']:,}",
-                "bytes": "" if row["bytes"] is None else human_size(int(row["bytes"])),
+                "samples": row["samples"],
+                "features": row["features"],
+                "bytes": row["bytes"],
                 "ensembl": row["ensembl"] or "",
                 "cached": "yes" if row["cached"] else "",
             }

@@ -44,10 +44,7 @@ def cache(cache_dir: str | None, as_json: bool) -> None:
         print_json({"cache_dir": str(store.root), "files": rows, "kept_beside": beside})
         return
     print_rows(
-        [
-            {**row, "bytes": human_size(entry.size), "digest": str(entry.digest)[:19]}
-            for row, entry in zip(rows, kept, strict=True)
-        ],
+        [{**row, "digest": str(entry.digest)[:19]} for row, entry in zip(rows, kept, strict=True)],
         whole={"path"},
     )
     files = f"{len(rows)} files, {human_size(sum(entry.size for entry in kept))}"

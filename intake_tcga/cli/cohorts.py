@@ -255,7 +255,6 @@ def catalog(collection: CohortCollection, out: str | None, entries: bool) -> Non
 def print_cohorts(collection: CohortCollection, names: Sequence[str], as_json: bool) -> None:
     """Print the cohorts of these full names, in the manifest's order."""
     from intake_tcga.cohorts.table import cohort_row
-    from intake_tcga.tables import human_size
 
     manifest = collection.manifest
     chosen = [cohort for cohort in manifest.cohorts if cohort.name in set(names)]
@@ -271,7 +270,7 @@ def print_cohorts(collection: CohortCollection, names: Sequence[str], as_json: b
                 "groups": ", ".join(cohort.group_labels),
                 "samples": cohort.n_samples,
                 "features": cohort.n_features,
-                "bytes": human_size(cohort.size),
+                "bytes": cohort.size,
                 "cached": "yes" if row["cached"] else "",
             }
             for cohort, row in zip(chosen, rows, strict=True)

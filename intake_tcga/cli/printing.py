@@ -11,6 +11,8 @@ from typing import Any, Literal
 
 import click
 
+from intake_tcga.tables import human_size
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 
 Rows = Sequence[Mapping[str, object]]
@@ -22,6 +24,9 @@ _NUMBER = re.compile(r"-?[\d,]*\.?\d+(e[+-]?\d+)?( [kMGT]?B)?")
 
 def print_rows(rows: Rows, *, whole: Collection[str] = ()) -> None:
     """Print a table on a terminal, tab-separated lines into a pipe.
+
+    Numbers of bytes, samples and features are written for people on a terminal, and plainly in a pipe, where they are
+    sorted and added up.
 
     Parameters
     ----------
@@ -59,6 +64,13 @@ def shown(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def _for_people(column: str, value: object) -> str:
+    """Return a value as a cell of a terminal's table."""
+    if isinstance(value, int) and column in {"bytes", "size"}:
+        return human_size(value)
+    return f"{value:,}" if isinstance(value, int) and column in {"samples", "features"} else shown(value)
+
+
 def _print_table(rows: Rows, whole: Collection[str]) -> None:
     from rich.cells import cell_len, set_cell_size
     from rich.console import Console
@@ -66,7 +78,7 @@ def _print_table(rows: Rows, whole: Collection[str]) -> None:
     from rich.text import Text
 
     console = Console(highlight=False)
-    columns = {name: [_visible(shown(row[name])) for row in rows] for name in rows[0]}
+    columns = {name: [_visible(_for_people(name, row[name])) for row in rows] for name in rows[0]}
     widths = {name: max(map(cell_len, [name, *cells])) for name, cells in columns.items()}
     left_out = _left_out(widths, whole, console.width)
     for name in left_out:

@@ -10,7 +10,9 @@ import yaml
 def test_list(run):
     lines = run("list").stdout.splitlines()
     assert lines[0].split("\t")[:2] == ["cohort", "cancer"]
-    assert [line.split("\t")[0] for line in lines[1:]] == ["BRCA", "OV"]
+    cells = [dict(zip(lines[0].split("\t"), line.split("\t"), strict=True)) for line in lines[1:]]
+    assert [cell["cohort"] for cell in cells] == ["BRCA", "OV"]
+    assert all(int(cell["bytes"]) > 1000 for cell in cells)
 
 
 def test_list_json(run):

@@ -22,6 +22,19 @@ def test_a_pipe_gets_everything(capsys):
     assert lines[2] == ["GSM22", "with tabs and lines", "", "/b"]
 
 
+def test_sizes_are_numbers_in_a_pipe_and_for_people_on_a_terminal(capsys, terminal):
+    rows = [
+        {"file": "a.h5", "samples": 12_345, "bytes": 17_315_818},
+        {"file": "b.h5", "samples": None, "bytes": 9},
+    ]
+    print_rows(rows)
+    assert capsys.readouterr().out == "file\tsamples\tbytes\na.h5\t12345\t17315818\nb.h5\t\t9\n"
+    terminal(80)
+    print_rows(rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split() for line in lines[1:]] == [["a.h5", "12,345", "17", "MB"], ["b.h5", "9", "B"]]
+
+
 @pytest.mark.parametrize("columns", [60, 80, 120])
 def test_a_terminal_gets_lines_that_fit(capsys, terminal, columns):
     terminal(columns)
