@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from intake_tcga._version import __version__
 from intake_tcga.cache.store import VerifiedFileCache
-from intake_tcga.cohorts.manifest import Cohort, Manifest
+from intake_tcga.cohorts.bundles import BUNDLES
+from intake_tcga.cohorts.locations import how_to_open, is_data_file
+from intake_tcga.cohorts.manifest import Cohort, Manifest, names_a_file
 from intake_tcga.cohorts.manifest_copies import load_manifest
 from intake_tcga.cohorts.selection import Narrowing, check
 from intake_tcga.cohorts.table import cohort_table, search_cohorts
@@ -130,6 +132,8 @@ class CohortCollection:
 
     def load(self, *, refresh: bool = False) -> Manifest:
         """Read the manifest anew; ``refresh=True`` asks the server even where a kept copy would do."""
+        if is_data_file(self.urlpath):
+            raise OptionError(f"{self.place} is a data file, not a manifest. {how_to_open(self.urlpath)}")
         if self.urlpath is not None and Path(self.urlpath).is_dir():
             raise OptionError(
                 f"{self.urlpath} is a folder; give its manifest, e.g. {Path(self.urlpath) / 'manifest.json'}."
@@ -146,7 +150,16 @@ class CohortCollection:
 
     def cohort(self, name: str) -> Cohort:
         """Find a cohort by its full name, or by its code where only one has it."""
+        # Asking for a manifest would be in vain; only somebody's own may have cohorts of such names.
+        if names_a_file(name) and (self._is_published or Path(name).is_file()):
+            raise NameNotFoundError(
+                f"{redact(str(name))!r} is no cohort's name but a path. {how_to_open(name)}"
+            )
         return self.manifest.find(name)
+
+    @property
+    def _is_published(self) -> bool:
+        return self.urlpath is None or any(self.urlpath in {b.name, b.url} for b in BUNDLES.values())
 
     def names(self, *, short: bool = True) -> list[str]:
         """List the cohorts in the manifest's order: codes (full names where a code is not unique), or full names."""

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urljoin, urlsplit, urlunsplit
 
+from intake_tcga.remote import redact
+
 _WEB = {"http", "https"}
 _ON_THIS_MACHINE = {"file", "local", "memory"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -99,6 +101,33 @@ def resolve(manifest_url: str, url: str) -> str:
     if scheme not in _ON_THIS_MACHINE | {""} and _scheme(joined) in _ON_THIS_MACHINE | {""}:
         raise ValueError("points into this machine, which a manifest from elsewhere never may")
     return before + joined + after if same_origin(manifest_url, joined) else joined
+
+
+def is_data_file(url: object) -> bool:
+    """Tell whether a path or URL is, by its ending, that of a data file.
+
+    Examples
+    --------
+    >>> is_data_file("PRAD.h5"), is_data_file("https://host/PRAD.HDF5?sig=1"), is_data_file("PRAD")
+    (True, True, False)
+    """
+    is_place = isinstance(url, str | os.PathLike)
+    return is_place and redact(str(url)).lower().endswith((".h5", ".hdf5"))
+
+
+def how_to_open(url: object) -> str:
+    """Return the sentence that says how a data file is opened without a manifest.
+
+    Examples
+    --------
+    >>> print(how_to_open("PRAD.h5"))
+    Open a file by itself: xarray.open_dataset('PRAD.h5', engine="tcga").
+    >>> print(how_to_open("https://host/PRAD.h5"))
+    Open a file by itself: xarray.open_dataset(fsspec.open_local('tcgacache::https://host/PRAD.h5'), engine="tcga").
+    """
+    place = str(url)
+    path = f"fsspec.open_local({'tcgacache::' + redact(place)!r})" if _scheme(place) else repr(place)
+    return f'Open a file by itself: xarray.open_dataset({path}, engine="tcga").'
 
 
 def same_origin(one: str, other: str) -> bool:

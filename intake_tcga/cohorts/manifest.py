@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from intake_tcga.cohorts.bundles import CANCER_NAMES
-from intake_tcga.cohorts.locations import beside, resolve, same_origin
+from intake_tcga.cohorts.locations import beside, how_to_open, is_data_file, resolve, same_origin
 from intake_tcga.cohorts.manifest_json import read_json_object, shown
 from intake_tcga.cohorts.manifest_schema import MOST_ITEMS, SCHEMAS, Entry1, Entry2, Header, problems_of
 from intake_tcga.digest import Digest
@@ -20,6 +20,7 @@ from intake_tcga.remote import RemoteFile, redact
 
 _MOST_PROBLEMS_SHOWN = 100
 _MOST_HINTS = 5
+_LONGEST_PATH = 300  # to be repeated in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,14 @@ class Manifest:
         near = [wanted] if wanted in spellings else difflib.get_close_matches(wanted, spellings, n=3)
         nearest = list(dict.fromkeys(key for spelling in near for key in spellings[spelling]))[:_MOST_HINTS]
         hint = f" Did you mean {' or '.join(nearest)}?" if nearest else ""
+        if names_a_file(name):
+            name, hint = redact(str(name)), f" {how_to_open(name)}"
         return f"There is no {self.modality} cohort {shown(name)}.{hint} There are: {', '.join(keys)}."
+
+
+def names_a_file(name: object) -> bool:
+    """Tell whether what should be a cohort's name is the path of a file, as far as one can see."""
+    return is_data_file(name) or (isinstance(name, str) and len(name) < _LONGEST_PATH and "/" in name)
 
 
 def parse_manifest(

@@ -1,11 +1,12 @@
 """The collection: one value under every adapter."""
 
 import pickle
+import re
 import shutil
 
 import pytest
 from cohort_files import write_mirna, write_rnaseq
-from manifests import manifest_for
+from manifests import as_bytes, manifest_for, mirna_entry, mirna_manifest
 
 from intake_tcga.cohorts.access import (
     cohort_path,
@@ -166,6 +167,42 @@ def test_prefetch_keeps_what_succeeded(url, folder):
         collection.prefetch()
     assert collection.is_cached(collection.cohort("BRCA"))
     assert not collection.is_cached(collection.cohort("OV"))
+
+
+def test_a_file_is_no_cohorts_name(url, folder, monkeypatch):
+    file = str(folder / "OV_grade.h5")
+    opened = re.escape(f'xarray.open_dataset({file!r}, engine="tcga")')
+    for name in (file, folder / "OV_grade.h5"):
+        for options in ({"manifest": url}, {"manifest": "https://host/manifest.json"}, {}):
+            with pytest.raises(NameNotFoundError, match=opened):
+                open_cohort(name, **options)
+    monkeypatch.chdir(folder)
+    with pytest.raises(NameNotFoundError, match=r"open_dataset\('OV_grade.h5'"):
+        open_cohort("OV_grade.h5", manifest=url)
+    for name in ("missing.h5", "data/PRAD", "PRAD.HDF5"):
+        for options in ({"manifest": url}, {"modality": "rnaseq"}):
+            with pytest.raises(NameNotFoundError, match=re.escape(f"open_dataset({name!r}")):
+                open_cohort(name, **options)
+    for options in ({"manifest": url}, {}):
+        with pytest.raises(
+            NameNotFoundError, match=r"open_local\('tcgacache::https://host/a.h5'\)"
+        ) as caught:
+            open_cohort("https://me:secret@host/a.h5", **options)
+        assert "secret" not in str(caught.value)
+
+
+def test_a_cohort_may_be_named_like_a_file(tmp_path):
+    entry = mirna_entry("BRCA/er.h5", file="a.h5")
+    (tmp_path / "manifest.json").write_bytes(as_bytes(mirna_manifest(entry)))
+    assert CohortCollection(str(tmp_path / "manifest.json")).cohort("BRCA/er.h5").file == "a.h5"
+
+
+@pytest.mark.parametrize("place", ["OV_grade.h5", "https://me:secret@host/OV_grade.h5?sig=1"])
+def test_a_file_is_no_manifest(folder, monkeypatch, place):
+    monkeypatch.chdir(folder)
+    with pytest.raises(OptionError, match=r"OV_grade.h5 is a data file, not a manifest. .*engine=") as caught:
+        list_cohorts(manifest=place)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("threads", [0, -1, "4", 1.5, True, None])
