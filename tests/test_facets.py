@@ -106,3 +106,11 @@ def test_what_is_wrong_is_told():
     with pytest.raises(OptionError, match="failed on 3"):
         row_matches({"n": 3}, n=lambda n: n + "x")
     assert "Did you mean" not in no_such("field", "zzz", ["project"])
+
+
+def test_an_error_lists_some_of_thousands():
+    known = [f"slide{number}" for number in range(30_000)]
+    said = no_such("entry", 0, known)
+    assert said.startswith("There is no entry 0. There are: slide0, slide1, ")
+    assert said.endswith("slide99, … and 29,900 more.")
+    assert no_such("entry", "x", []) == "There is no entry 'x'. There are: none."
