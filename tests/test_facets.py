@@ -19,6 +19,8 @@ def plainly_equal(value, wanted):
     items = value if isinstance(value, list) else [value]
     if isinstance(wanted, str):
         return any(item is not None and str(item).lower() == wanted.lower() for item in items)
+    if isinstance(wanted, int):
+        return any(item in (wanted, str(wanted)) for item in items)
     return any(item == wanted for item in items)
 
 
@@ -33,6 +35,15 @@ def test_a_text_is_found_in_any_field(row, text):
     words = [str(w) for v in row.values() if v is not None for w in (v if isinstance(v, list) else [v])]
     assert row_matches(row, text) == any(text.lower() in word.lower() for word in words)
     assert row_matches(row, re.compile(re.escape(text))) == any(text in word for word in words)
+
+
+def test_numbers_as_text_and_what_is_true():
+    row = {"version": "1.0", "cached": True, "answer": "yes"}
+    assert row_matches(row, version=1.0, cached="Yes", answer="yes")
+    assert row_matches(row, cached=True)
+    assert row_matches(row, cached="!= no")
+    assert not row_matches(row, cached="no")
+    assert not row_matches(row, version=1.1)
 
 
 def test_sizes_and_digests_are_no_place_to_find_a_text():

@@ -263,9 +263,9 @@ def counts(
     min_samples: float,
     method: Any,
 ) -> None:
-    """Save the counts of some samples; .h5ad and .zarr with all that is known of them.
+    """Save the counts of some samples.
 
-    Without an option that says which samples, it is all of them. Of a remote file only these samples and genes are
+    Files of .h5ad and .zarr have all that is known of the samples, too. Without an option that says which samples, it is all of them. Of a remote file only these samples and genes are
     read. The file is written beside its place and moved there when it is complete.
 
     \b
