@@ -265,8 +265,9 @@ def counts(
 ) -> None:
     """Save the counts of some samples.
 
-    Files of .h5ad and .zarr have all that is known of the samples, too. Without an option that says which samples, it is all of them. Of a remote file only these samples and genes are
-    read. The file is written beside its place and moved there when it is complete.
+    Files of .h5ad and .zarr have all that is known of the samples, too. Without an option that says which samples, it
+    is all of them. Of a remote file only these samples and genes are read. The file is written beside its place and
+    moved there when it is complete.
 
     \b
       intake-tcga archs4 counts human_gene_v2.5 --search myoblast -o some.h5ad
