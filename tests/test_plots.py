@@ -16,7 +16,7 @@ from intake_tcga.cohorts.access import open_sample
 from intake_tcga.cohorts.dataset import open_dataset
 from intake_tcga.comparison import compare
 from intake_tcga.errors import MissingDependencyError, NameNotFoundError, OptionError
-from intake_tcga.plots.canvas import colours
+from intake_tcga.plots.canvas import colours, log_ticks
 from intake_tcga.slides.opening import open_slide
 
 matplotlib.use("agg")
@@ -464,3 +464,58 @@ def test_axes_that_are_given_are_drawn_on(sample, sample_slide, name):
         ax = figure.add_subplot()
         assert getattr(plots, name)(data, *arguments, ax=ax) is ax
     assert plt.get_fignums() == [figure.number]
+
+
+class TestManyGroups:
+    @pytest.fixture
+    def many(self):
+        groups = [f"stage {at % 12}" for at in range(60)] + ["stage 3"] * 5
+        return made_up(65, 8, group=("sample", groups))
+
+    def test_the_rest_is_one_entry(self, many):
+        for ax in (plots.plot_groups(many), plots.plot_pca(many)):
+            names = [text.get_text().partition(" (")[0] for text in ax.get_legend().get_texts()]
+            assert len(names) == 7
+            assert "stage 3" in names  # the largest
+            assert names[-1] == "others"
+
+    def test_labels_do_not_overlap(self, many):
+        ax = plots.plot_feature(
+            many.assign_coords(group=("sample", ["a group of a very long name"] * 65)), "f1"
+        )
+        assert ax.get_xticklabels()[0].get_text() == "a group of a\nvery long name\nn = 65"
+
+    def test_long_names_that_begin_alike_stay_apart(self):
+        name = "a" * 40
+        ds = made_up(4, 3, group=("sample", [f"{name}1", f"{name}1", f"{name}2", f"{name}2"]))
+        assert len(plots.plot_pca(ds).get_legend().get_texts()) == 2
+
+
+@pytest.mark.parametrize(("low", "high", "labels"), [(3, 7, {"4"}), (1, 40, {"2", "5", "10"})])
+def test_logarithmic_axes_have_few_plain_numbers(low, high, labels):
+    ax = plt.figure().add_subplot()
+    ax.set(xscale="log", xlim=(low, high))
+    log_ticks(ax.xaxis)
+    ax.figure.canvas.draw()
+    shown = [text.get_text() for text in ax.get_xticklabels() if low <= text.get_position()[0] <= high]
+    assert labels <= set(shown)
+    assert len(shown) <= 7
+    assert not any(text.get_text() for text in ax.get_xticklabels(minor=True))
+
+
+def test_the_unit_of_the_second_schema(tmp_path):
+    path = tmp_path / "x.h5"
+    write_rnaseq(path)
+    with open_dataset(path) as ds:
+        one = ds.isel(normalization=0, model=0, augmentation=0)
+        assert plots.plot_mean_variance(one).axes[0].get_xlabel() == "mean, real [log2]"
+
+
+def test_all_that_are_shown_nearest_are_framed():
+    def frames(scores):
+        ax = plots.plot_comparison(xr.Dataset({"classifier_score": ("model", scores)})).axes[0]
+        return len(ax.patches), ax.get_xlabel()
+
+    assert frames([0.71, 0.712, 0.9])[0] == 2
+    assert frames([1.0, 1.0, 0.999]) == (0, "darker: farther from the real samples")
+    assert frames([0.7])[0] == 0

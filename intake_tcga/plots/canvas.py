@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 from intake_tcga.errors import MissingDependencyError, OptionError
@@ -10,6 +10,7 @@ from intake_tcga.errors import MissingDependencyError, OptionError
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure, SubFigure
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -52,15 +53,43 @@ def figure_of(ax: Axes) -> Figure | SubFigure:
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
-    """Return a colour for each group: the first in the alphabet first, and grey for those that are too many."""
+    """Return a colour for each group: the first in the alphabet first, and grey for those that have none, last."""
     ordered = sorted(dict.fromkeys(names))
-    known = [name for name in ordered if name != UNKNOWN]
+    known = [name for name in ordered if name not in (OTHERS, UNKNOWN)]
     chosen = {name: PALETTE[at] if at < len(PALETTE) else REST for at, name in enumerate(known)}
-    return chosen | {name: REST for name in ordered if name == UNKNOWN}
+    return chosen | {name: REST for name in (OTHERS, UNKNOWN) if name in ordered}
+
+
+def shown_names(counts: Mapping[str, int]) -> dict[str, str]:
+    """Return how a picture calls each group: the largest by their names, cut where long, and the rest together.
+
+    Parameters
+    ----------
+    counts
+        The number of samples of each group.
+
+    Examples
+    --------
+    >>> shown_names({"a": 3, "b": 2, "c": 9, "d": 9, "e": 9, "f": 9, "g": 9})["b"]
+    'others'
+    >>> shown_names({"a": 1, "b": 1})
+    {'a': 'a', 'b': 'b'}
+    """
+    known = sorted((name for name in counts if name != UNKNOWN), key=lambda name: (-counts[name], name))
+    kept = known[: len(PALETTE)]
+    cut = {name: name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1].rstrip()}…" for name in kept}
+    if len(set(cut.values())) < len(cut):  # alike at their beginnings
+        cut = dict(zip(kept, kept, strict=True))
+    return dict.fromkeys(known, OTHERS) | cut | {name: UNKNOWN for name in counts if name == UNKNOWN}
 
 
 UNKNOWN = "unknown"
 """The group of samples whose group is not told."""
+
+OTHERS = "others"
+"""The groups that are too many to be told apart."""
+
+_LONGEST = 32  # letters of a group's name
 
 
 def finish(ax: Axes, title: str, *, note: str = "") -> None:
@@ -74,6 +103,18 @@ def finish(ax: Axes, title: str, *, note: str = "") -> None:
     for spine in ax.spines.values():
         spine.set_color(FAINT)
     ax.tick_params(colors=FAINT, labelcolor=INK)
+
+
+def log_ticks(axis: Axis) -> None:
+    """Put few ticks on a logarithmic axis whose limits are known, with numbers as people write them."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+
+    low, high = sorted(axis.get_view_interval())
+    axis.set_minor_formatter(NullFormatter())
+    if high >= 100 * low:
+        return  # powers of ten, which matplotlib knows how to space
+    axis.set_major_locator(MaxNLocator(4) if high < 5 * low else LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
 def legend_beside(ax: Axes, **options: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from intake_tcga.arrays.grouping import is_missing
 from intake_tcga.arrays.matrices import find_matrix
 from intake_tcga.errors import OptionError
 from intake_tcga.normalization import normalize
-from intake_tcga.plots.canvas import UNKNOWN
+from intake_tcga.plots.canvas import UNKNOWN, shown_names
 from intake_tcga.plots.moments import Moments, moments
 from intake_tcga.tables import human_size
 
@@ -116,8 +117,9 @@ def unit_of(ds: xr.Dataset, name: Hashable) -> str:
     """Return what a variable's values are: its own unit, else how a cohort's real and synthetic values were made."""
     if units := ds[name].attrs.get("units"):
         return str(units)
-    if name in ("real", "synthetic") and "transform" in ds.coords and ds["transform"].ndim == 0:
-        return str(ds["transform"].values.item())  # dask arrays have no item()
+    for made in ("transform", "scale") if name in ("real", "synthetic") else ():
+        if made in ds.coords and ds[made].ndim == 0:
+            return str(ds[made].values.item())  # dask arrays have no item()
     return ""
 
 
@@ -143,7 +145,8 @@ def groups_of(ds: xr.Dataset, sample: Hashable, colour: str | None) -> npt.NDArr
     if name not in along:
         return None
     labels = [UNKNOWN if is_missing(value) else str(value) for value in ds[name].to_numpy().tolist()]
-    return None if set(labels) == {UNKNOWN} else np.array(labels, dtype=object)
+    names = shown_names(Counter(labels))
+    return None if set(labels) == {UNKNOWN} else np.array([names[label] for label in labels], dtype=object)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import textwrap
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float64]
 
 _MOST_DOTS = 2000  # samples of a group that are each shown
+_NAME = 14  # letters of a line of a group's name
 
 
 def plot_feature(
@@ -81,7 +83,7 @@ def plot_feature(
     at = _position(next(iter(kinds.values())).array, feature)
     columns = {kind: shown.load(np.array([at]))[:, 0] for kind, shown in kinds.items()}
     chosen = colours(name for shown in kinds.values() for name in shown.group_names())
-    ax = axes_or_new(ax, 5.6, 4.2)
+    ax = axes_or_new(ax, max(5.6, 1.2 + 0.9 * len(chosen) * len(kinds)), 4.2)
     places: list[str] = []
     for group, colour in chosen.items():
         for kind, shown in kinds.items():
@@ -90,9 +92,9 @@ def plot_feature(
             if len(values):
                 own = colour if shown.groups is not None or len(kinds) == 1 else "#6e6e6e"
                 _draw_one(ax, len(places), values, own, filled=kind != "synthetic")
-                name = group if shown.groups is not None else "samples"
+                name = textwrap.fill(group, _NAME) if shown.groups is not None else "samples"
                 places.append("\n".join(part for part in (name, kind, f"n = {len(values):,}") if part))
-    ax.set_xticks(range(len(places)), places, color=INK)
+    ax.set_xticks(range(len(places)), places, color=INK, fontsize="medium" if len(places) < 6 else "small")
     ax.set_xlim(-0.6, max(len(places), 1) - 0.4)
     ax.set_ylabel(labelled(feature, next(iter(kinds.values())).unit))
     finish(ax, title_of(shown_in(data)))

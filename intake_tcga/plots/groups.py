@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from intake_tcga.arrays.grouping import is_missing
@@ -16,6 +17,7 @@ from intake_tcga.plots.canvas import (
     finish,
     legend_beside,
     require_matplotlib,
+    shown_names,
     title_of,
 )
 
@@ -61,6 +63,8 @@ def plot_groups(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     bars = _bars(ds)
     if not bars:
         raise OptionError("This Dataset has no groups; open a cohort whole, or keep its coordinate group.")
+    names = shown_names(sum(bars.values(), Counter()))
+    bars = {label: _called(counts, names) for label, counts in bars.items()}
     chosen = colours(name for counts in bars.values() for name in counts)
     ax = axes_or_new(ax, 6.8, 1.4 + 0.45 * len(bars))
     starts = dict.fromkeys(bars, 0.0)
@@ -86,6 +90,14 @@ def plot_groups(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     ax.tick_params(axis="y", length=0)
     legend_beside(ax, title=str(ds.attrs.get("clinical_variable", "")).replace("_", " ") or None)
     return ax
+
+
+def _called(counts: Counter[str], names: Mapping[str, str]) -> Counter[str]:
+    """Return counts by the names that groups have in the picture, some of which have one together."""
+    called: Counter[str] = Counter()
+    for name, count in counts.items():
+        called[names[name]] += count
+    return called
 
 
 def _bars(ds: xr.Dataset) -> dict[str, Counter[str]]:

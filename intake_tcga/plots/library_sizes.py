@@ -17,6 +17,7 @@ from intake_tcga.plots.canvas import (
     colours,
     finish,
     legend_beside,
+    log_ticks,
     require_matplotlib,
     title_of,
 )
@@ -138,6 +139,7 @@ def _draw_histogram(ax: Axes, sizes: npt.NDArray[np.float64], names: npt.NDArray
         label=[f"{name} ({int((names == name).sum()):,})" for name in chosen],
     )
     ax.set(xscale="log", xlabel=f"library size [{unit}]", ylabel="samples")
+    log_ticks(ax.xaxis)
     _draw_median(ax, sizes / by, unit, horizontal=False)
     if empty := int((sizes <= 0).sum()):
         ax.annotate(

@@ -8,7 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_tcga.errors import OptionError
-from intake_tcga.plots.canvas import FAINT, PALETTE, finish, new_figure, require_matplotlib, title_of
+from intake_tcga.plots.canvas import (
+    FAINT,
+    PALETTE,
+    finish,
+    log_ticks,
+    new_figure,
+    require_matplotlib,
+    title_of,
+)
 from intake_tcga.plots.expression import Pair
 
 if TYPE_CHECKING:
@@ -100,6 +108,9 @@ def _against(ax: Axes, real: Floats, synthetic: Floats, what: str, unit: str) ->
         return
     low, high = _limits(np.concatenate([real, synthetic]), ax.get_xscale() == "log")
     ax.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    if ax.get_xscale() == "log":
+        log_ticks(ax.xaxis)
+        log_ticks(ax.yaxis)
     ax.axline((low, low), (high, high), color=FAINT, linewidth=1, zorder=0)
 
 

@@ -82,20 +82,24 @@ def plot_pca(
     points, others, explained = _projected(real, synthetic, features)
     ax = axes_or_new(ax, 6.8)
     chosen = colours([*real.group_names(), *([] if synthetic is None else synthetic.group_names())])
+    total = len(points) + len(others)
     for group, colour in chosen.items():
+        own = points[real.group_names() == group]
         _scatter(
-            ax, points[real.group_names() == group], _label(group, real, synthetic, "real"), color=colour
+            ax, own, _label(group, real, synthetic, "real"), total, color=colour, alpha=0.6, linewidths=0
         )
         if synthetic is not None:
-            label = _label(group, synthetic, synthetic, "synthetic")
-            own = colour if synthetic.groups is not None else "#6e6e6e"
+            made = others[synthetic.group_names() == group]
+            edge = colour if synthetic.groups is not None else "#6e6e6e"
             _scatter(
                 ax,
-                others[synthetic.group_names() == group],
-                label,
+                made,
+                _label(group, synthetic, synthetic, "synthetic"),
+                total,
+                above=1,
                 facecolors="none",
-                edgecolors=own,
-                linewidths=0.9,
+                edgecolors=edge,
+                linewidths=0.9 if total < 500 else 0.6,
             )
     whose = " of the real variance" if synthetic is not None else " of the variance"
     ax.set_xlabel(f"PC 1 ({100 * explained[0]:.0f} %{whose})")
@@ -123,9 +127,11 @@ def _label(group: str, of: Expression, synthetic: Expression | None, kind: str) 
     return f"{', '.join(part for part in (name, kind) if part) or 'samples'} ({count:,})"
 
 
-def _scatter(ax: Axes, points: Floats, label: str, **style: Any) -> None:
+def _scatter(ax: Axes, points: Floats, label: str, total: int, *, above: int = 0, **style: Any) -> None:
+    """Draw points, the smaller the more there are in all; what is of few lies above what is of many."""
     if len(points):
-        size = 20 if len(points) < 2000 else 6
+        size = 20 if total < 500 else 11 if total < 3000 else 5
+        style["zorder"] = 2 + above + 0.9 * (1 - len(points) / total)
         ax.scatter(points[:, 0], points[:, 1], s=size, label=label, rasterized=len(points) > 5000, **style)
 
 

@@ -112,8 +112,8 @@ def plot_comparison(scores: xr.Dataset, *, figure: Figure | SubFigure | None = N
     ax = figure.subplots()
     ax.imshow(np.ma.masked_invalid(distances), cmap=SEQUENTIAL, vmin=0, vmax=1, aspect="auto")
     _write_numbers(ax, values, distances)
-    _frame_best(ax, distances)
-    _label(ax, names, [_SCORES[str(name)] for name in shown.data_vars])
+    framed = _frame_best(ax, values, distances)
+    _label(ax, names, [_SCORES[str(name)] for name in shown.data_vars], framed=framed)
     finish(ax, title_of(shown))
     for spine in ax.spines.values():
         spine.set_visible(False)
@@ -166,25 +166,30 @@ def _write_numbers(ax: Axes, values: Floats, distances: Floats) -> None:
         ax.text(column, row, said, ha="center", va="center", fontsize=9, color="white" if dark else INK)
 
 
-def _frame_best(ax: Axes, distances: Floats) -> None:
-    """Frame the line of each column that is nearest to the best, where there are several."""
+def _frame_best(ax: Axes, values: Floats, distances: Floats) -> bool:
+    """Frame the lines of each column that are nearest to the best, unless all are shown alike; tell whether any was."""
     from matplotlib.patches import Rectangle
 
-    if len(distances) < 2:
-        return
+    framed = False
     for column in np.flatnonzero(np.isfinite(distances).any(axis=0)).tolist():
-        row = int(np.nanargmin(distances[:, column]))
-        ax.add_patch(
-            Rectangle((column - 0.45, row - 0.37), 0.9, 0.74, fill=False, edgecolor=PALETTE[1], linewidth=1.6)
-        )
+        shown = np.round(values[:, column], 2)
+        best = shown == shown[int(np.nanargmin(distances[:, column]))]
+        if best.all():
+            continue
+        framed = True
+        for row in np.flatnonzero(best).tolist():
+            place = (column - 0.45, row - 0.37)
+            ax.add_patch(Rectangle(place, 0.9, 0.74, fill=False, edgecolor=PALETTE[1], linewidth=1.6))
+    return framed
 
 
-def _label(ax: Axes, names: list[tuple[str, ...]], columns: list[_Score]) -> None:
+def _label(ax: Axes, names: list[tuple[str, ...]], columns: list[_Score], *, framed: bool) -> None:
     """Name the lines and the columns, and part the normalizations, where models are told apart within them."""
     ax.set_yticks(range(len(names)), [" · ".join(name) for name in names])
     ax.set_xticks(range(len(columns)), [f"{one.heading}\n{one.best}" for one in columns], fontsize=9)
     ax.xaxis.set_ticks_position("top")
-    ax.set_xlabel("darker: farther from the real samples; framed: the nearest", fontsize="small", color=FAINT)
+    said = "darker: farther from the real samples" + ("; framed: the nearest" if framed else "")
+    ax.set_xlabel(said, fontsize="small", color=FAINT)
     for row in range(1, len(names)):
         if len(names[row]) > 1 and names[row][0] != names[row - 1][0]:
             ax.axhline(row - 0.5, color="white", linewidth=4, zorder=0.5)
