@@ -24,7 +24,6 @@ Data = xr.Dataset | xr.DataTree
 CHOICES = ("normalization", "augmentation", "model")
 """Dimensions of a cohort of which a picture shows one."""
 
-_DPI = 150
 _DPI = 100  # whatever a notebook has set for its own pictures
 _ONE_AT_A_TIME = threading.Lock()  # matplotlib's state is shared by all threads
 
