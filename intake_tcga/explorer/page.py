@@ -99,7 +99,7 @@ class Page:
             case_sensitive=False,
             search_strategy="includes",
             min_characters=1,
-            restrict=True,
+            restrict=False,  # else a text that is no feature stays in the box beside another one's picture
             **field,
         )
         still = {"sizing_mode": "stretch_width", "margin": 0}
@@ -296,9 +296,8 @@ class Page:
     async def _draw_feature(self) -> None:
         if self._data is not None and self.feature_card.visible:
             self.feature_title.object = look.heading("One feature", f"of {len(self.feature.options):,}")
-            await self._draw_one(
-                FEATURE, self.feature.value or "", "feature", self.feature_card, self.feature_seen
-            )
+            feature = str(self.feature.value or "").strip()
+            await self._draw_one(FEATURE, feature, "feature", self.feature_card, self.feature_seen)
 
     async def _draw_one(self, picture: Picture, pick: str, what: str, card: Any, seen: Any) -> None:
         data = self._data

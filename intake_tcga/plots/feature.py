@@ -122,7 +122,8 @@ def _position(array: xr.DataArray, feature: str) -> int:
             if feature in labels:
                 return labels.index(feature)
             names += labels
-    near = difflib.get_close_matches(feature, names, n=3)
+    by_name = {name.casefold(): name for name in names}  # what is near in other capitals is near
+    near = [by_name[one] for one in difflib.get_close_matches(feature.casefold(), by_name, n=3)]
     hint = (
         f"; did you mean {' or '.join(near)}?" if near else f"; they are called like {', '.join(names[:3])}."
     )

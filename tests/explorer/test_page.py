@@ -90,6 +90,24 @@ def test_a_feature_is_found_by_a_part_of_its_name(page):
     page.wait_for_selector("img[alt$='hsa.mir.21']")
 
 
+@pytest.mark.parametrize("leave", ["Enter", "Tab"])
+def test_what_is_no_feature_is_said(page, leave):
+    field = page.get_by_label("Feature")
+    field.fill("")
+    field.press_sequentially("hsa-mir-21x")
+    field.press(leave)
+    said = page.get_by_role("alert")
+    said.wait_for()
+    assert "There is no feature 'hsa-mir-21x'" in said.inner_text()
+    assert "hsa.mir.21" in said.inner_text()
+    assert page.locator("img[alt^='Feature']").count() == 0
+    field.fill("")
+    field.press_sequentially("hsa.mir.21")
+    page.get_by_text("hsa.mir.21", exact=True).click()
+    page.wait_for_selector("img[alt$='hsa.mir.21']")
+    assert page.get_by_role("alert").count() == 0
+
+
 def test_entries_of_all_kinds(page):
     assert page.get_by_text("Prostate Adenocarcinoma").is_visible()
     page.get_by_label("Entry").select_option("GTEx lung (ARCHS4 layout)")
