@@ -6,6 +6,7 @@ import shutil
 import textwrap
 from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,17 +58,38 @@ def said_facts(facts: Mapping[str, Any]) -> dict[str, str]:
     Examples
     --------
     >>> said_facts({"n_samples": 1218, "bytes": 34_000_000, "version": None, "cached": True})
-    {'n samples': '1,218', 'bytes': '34 MB', 'cached': 'yes'}
+    {'n samples': '1,218', 'size': '34 MB', 'cached': 'yes'}
     """
     shown = {}
     for name, value in facts.items():
         plain = value.item() if isinstance(value, np.generic) else value
         size = name in {"bytes", "size"} and isinstance(plain, int)
+        if size:  # no longer bytes, as people read it
+            shown["size"] = human_size(plain)
+            continue
         words = (
             str(name).replace("_", " ") if str(name).isidentifier() else str(name)
         )  # what is called, as it is called
-        shown[words] = human_size(plain) if size else said(plain)
+        shown[words] = said(plain)
     return {name: value for name, value in shown.items() if value}
+
+
+def file_facts(place: str) -> dict[str, Any]:
+    """Return what is seen of a local file, a path or URL, without opening it; nothing of one that is elsewhere.
+
+    Examples
+    --------
+    >>> file_facts(sample_slide)
+    {'on disk': True, 'size': 1938955}
+    >>> file_facts("/no/such/slide.svs"), file_facts("https://host/slide.svs")
+    ({'on disk': False}, {})
+    """
+    from fsspec.implementations.local import LocalFileSystem
+
+    if "::" in place or ("://" in place and not place.startswith(("file:", "local:"))):
+        return {}
+    path = Path(LocalFileSystem._strip_protocol(place))
+    return {"on disk": True, "size": path.stat().st_size} if path.is_file() else {"on disk": False}
 
 
 def said(value: Any) -> str:

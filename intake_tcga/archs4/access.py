@@ -31,6 +31,7 @@ from intake_tcga.errors import (
     RemoteNotFoundError,
     TransferError,
 )
+from intake_tcga.facts import file_facts
 from intake_tcga.hdf5.file import Hdf5File
 from intake_tcga.progress import Progress
 from intake_tcga.remote import RemoteFile, name_problem, redact
@@ -207,7 +208,7 @@ def list_archs4(*, cache: VerifiedFileCache | None = None) -> pd.DataFrame:
     import pandas as pd
 
     cache = cache or VerifiedFileCache()
-    latest = {cached.name for cached in _cached_latest(cache)}
+    latest = _cached_latest(cache)
     rows = [
         {
             "name": release.name,
@@ -219,9 +220,7 @@ def list_archs4(*, cache: VerifiedFileCache | None = None) -> pd.DataFrame:
             "bytes": release.bytes,
             "exact": release.size is not None,
             "ensembl": release.ensembl,
-            "cached": release.file_name in latest
-            if release.version == LATEST
-            else cache.find(release.remote_file()) is not None,
+            "cached": _is_cached(release, cache, latest),
             "sha1": release.sha1,
             "url": release.url,
             "fallback": release.fallback,
@@ -230,6 +229,44 @@ def list_archs4(*, cache: VerifiedFileCache | None = None) -> pd.DataFrame:
         for release in known_releases(cache)
     ]
     return pd.DataFrame(rows).astype(dict.fromkeys(("samples", "features", "bytes"), "Int64"))
+
+
+def known_of(source: str | os.PathLike[str], *, cache: VerifiedFileCache | None = None) -> dict[str, Any]:
+    """Return what is known of a release, a path or a URL; asks nobody, and opens no file.
+
+    Parameters
+    ----------
+    source
+        As for :func:`open_archs4`.
+    cache
+        Whether a copy is in it; the default one if None.
+
+    Returns
+    -------
+    dict
+        What was published of a release; ``cached`` of it and of a URL; ``on disk`` and ``size`` of a path.
+
+    Raises
+    ------
+    NameNotFoundError
+        There is no such release.
+
+    Examples
+    --------
+    >>> known_of(sample_archs4)["on disk"]
+    True
+    >>> known_of("human_gene_v2.5")["samples"]
+    888821
+    """
+    cache, place = cache or VerifiedFileCache(), os.fspath(source)
+    is_url = "://" in place or "::" in place
+    if not is_url and (not isinstance(source, str) or _is_path(place)):
+        return file_facts(place)
+    releases = known_releases(cache)
+    release = release_at(place, releases) if is_url else find_release(place, releases)
+    if release is None:
+        return file_facts(place) or {"cached": any(map(cache.find, _copies_of(place, cache)))}
+    return {**release.metadata, "cached": _is_cached(release, cache, _cached_latest(cache))}
 
 
 # ── where a file is ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -392,13 +429,7 @@ def _elsewhere(url: str, asking: _Asking) -> _Place:
 
 def _elsewhere_offline(url: str, asking: _Asking) -> _Place:
     """Find the copy of a URL's file that was downloaded last, where nobody can be asked for newer bytes."""
-    # Shown URLs have no query, which may tell files apart; the cache knows the whole URL.
-    files = [
-        _remote(url, cached.version, cached.size)
-        for cached in asking.cache.info()
-        if cached.collection == _ELSEWHERE
-    ]
-    last = _last_copy(files, asking)
+    last = _last_copy(_copies_of(url, asking.cache), asking)
     if last is None:
         raise OfflineError(
             f"{redact(url)} is not in {asking.cache.root}, and cannot be read in offline mode; download it once with "
@@ -410,6 +441,15 @@ def _elsewhere_offline(url: str, asking: _Asking) -> _Place:
         "intake_tcga:pinned": last.file.version,
     }
     return _Place(last.path, attrs)
+
+
+def _copies_of(url: str, cache: VerifiedFileCache) -> list[RemoteFile]:
+    """List what may be a copy of a URL's file: shown URLs have no query, and the cache alone knows the whole URL."""
+    return [
+        _remote(url, cached.version, cached.size)
+        for cached in cache.info()
+        if cached.collection == _ELSEWHERE
+    ]
 
 
 def _whole(url: str, asking: _Asking, error: NoRangesError) -> Path:
@@ -470,6 +510,13 @@ def _cached_latest(cache: VerifiedFileCache) -> list[CachedFile]:
         for cached in cache.info()
         if cached.collection == ("archs4",) and cached.version.startswith(f"{LATEST}-")
     ]
+
+
+def _is_cached(release: Release, cache: VerifiedFileCache, latest: Iterable[CachedFile]) -> bool:
+    """Tell whether a release's copy is in the cache; ``latest`` are those of files that change."""
+    if release.version == LATEST:
+        return release.file_name in {cached.name for cached in latest}
+    return cache.find(release.remote_file()) is not None
 
 
 def _not_here(release: Release, cache: VerifiedFileCache) -> OfflineError:

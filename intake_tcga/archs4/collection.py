@@ -9,11 +9,12 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from intake_tcga.archs4.access import download_archs4, list_archs4, open_archs4
+from intake_tcga.archs4.access import download_archs4, known_of, list_archs4, open_archs4
 from intake_tcga.archs4.narrowing import Narrowing
 from intake_tcga.archs4.releases import Release, find_release
 from intake_tcga.archs4.version_service import known_releases, refresh_releases
 from intake_tcga.cache.store import VerifiedFileCache
+from intake_tcga.errors import IntakeTcgaError
 from intake_tcga.facets import check_facets, matcher
 from intake_tcga.option_names import check_option_names
 from intake_tcga.tables import html_table, human_size
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-_SHOWN = ("file", "samples", "features", "bytes", "Ensembl", "cached")
+_SHOWN = ("file", "samples", "features", "size", "Ensembl", "cached")
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,6 +132,10 @@ class Archs4Collection:
         """Return the path of a release's verified file, downloading it if it is not in the cache."""
         return download_archs4(name, force=force, cache=self.cache, storage_options=self.storage_options)
 
+    def known(self, source: str | os.PathLike[str]) -> dict[str, Any]:
+        """Return what is known of a file without asking anybody; see :func:`~intake_tcga.archs4.access.known_of`."""
+        return known_of(source, cache=self.cache)
+
     def table(self) -> pd.DataFrame:
         """Return one row a release; see :func:`~intake_tcga.archs4.access.list_archs4`."""
         return list_archs4(cache=self.cache)
@@ -154,12 +159,21 @@ class Archs4Collection:
         return f"{len(self.releases)} files of human and mouse RNA-seq, genes and transcripts"
 
     def html(self, names: Sequence[str] | None = None) -> str:
-        """Return an HTML table of the releases, or of some of them."""
-        rows = [row for row in _rows(self.table()) if names is None or row["name"] in names]
-        return html_table(_SHOWN, [_cells(row) for row in rows], right={"samples", "features", "bytes"})
+        """Return an HTML table of the releases, or of some of them; what goes wrong is said in it."""
+        from html import escape
+
+        try:
+            table = self.table()
+        except IntakeTcgaError as error:  # a notebook's display is no place for a traceback
+            return f"<p>{escape(str(error))}</p>"
+        rows = [row for row in _rows(table) if names is None or row["name"] in names]
+        return html_table(_SHOWN, [_cells(row) for row in rows], right={"samples", "features", "size"})
 
     def __repr__(self) -> str:
         return f"<Archs4Collection of {self.summary}>"
+
+    def _repr_html_(self) -> str:
+        return self.html()
 
 
 def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:

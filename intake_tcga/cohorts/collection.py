@@ -17,7 +17,7 @@ from intake_tcga.cohorts.locations import how_to_open, is_data_file
 from intake_tcga.cohorts.manifest import Cohort, Manifest, names_a_file
 from intake_tcga.cohorts.manifest_copies import load_manifest
 from intake_tcga.cohorts.selection import Narrowing, check
-from intake_tcga.cohorts.table import cohort_table, search_cohorts
+from intake_tcga.cohorts.table import cohort_row, cohort_table, search_cohorts
 from intake_tcga.errors import (
     FileFormatError,
     IntakeTcgaError,
@@ -212,6 +212,13 @@ class CohortCollection:
     def is_cached(self, cohort: Cohort) -> bool:
         """Tell whether a copy of the cohort's file is on disk, without hashing it."""
         return self.cache.find(self.manifest.remote_file(cohort)) is not None
+
+    def known(self, name: str) -> dict[str, Any]:
+        """Return a cohort's row of the table, or nothing where the manifest was not read yet: it is not read for it."""
+        if "manifest" not in self.__dict__:
+            return {}
+        cohort = self.cohort(name)
+        return cohort_row(self.manifest, cohort, cached=self.is_cached(cohort))
 
     def fetch(self, name: str, *, force: bool = False) -> Path:
         """Return the local path of a cohort's file, verified; downloads it if no valid copy is on disk.

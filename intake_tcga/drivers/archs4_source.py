@@ -118,6 +118,9 @@ class Archs4Source(DatasetSource):
         """Return the path of the whole verified file on this machine, downloading it if need be, or by ``force``."""
         return str(self.collection.download(self.source, force=force))
 
+    def _seen(self) -> dict[str, Any]:
+        return self.collection.known(self.source)
+
     def _get_schema(self) -> Schema:
         with self._open(chunks=None) as dataset:
             return schema_of(dataset, next(iter(dataset.data_vars)))

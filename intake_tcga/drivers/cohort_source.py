@@ -106,6 +106,9 @@ class CohortSource(DatasetSource):
         options: dict[str, Any] = {"chunks": self.chunks, **self.narrowing}
         return to_v2(self.collection, names=[self.cohort], **options)
 
+    def _seen(self) -> dict[str, Any]:
+        return self.collection.known(self.cohort)
+
     def _get_schema(self) -> Schema:
         with self._open(chunks=None) as dataset:
             return schema_of(dataset, "real")

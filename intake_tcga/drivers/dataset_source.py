@@ -83,11 +83,23 @@ class DatasetSource(DataSource):  # type: ignore[misc]
 
     _ipython_display_ = None  # intake's hides _repr_html_ from notebooks
 
+    @property
+    def known(self) -> dict[str, Any]:
+        """What its catalog knew of it, and what is seen of its file now; asks nobody, and opens nothing."""
+        try:
+            seen = self._seen()
+        except Exception:  # noqa: BLE001 - a notebook's display is no place for a traceback; opening it says what is wrong
+            seen = {}
+        known = {"description": self.description, **(self.metadata or {}), **seen}
+        return {name: value for name, value in known.items() if name not in _FOR_MACHINES}
+
+    @abstractmethod
+    def _seen(self) -> dict[str, Any]:
+        """Return what its collection knows of it without asking anybody."""
+
     def _repr_html_(self) -> str:
-        """Show what it is, what its catalog knew of it, and how it is opened; asks nobody."""
-        known = {name: value for name, value in self.metadata.items() if name not in _FOR_MACHINES}
-        described = {"description": self.description} if self.description else {}
-        return html_facts(repr(self).strip("<>"), described | known | {"opens with": self.opens_with})
+        """Show what it is, what is known of it, and how it is opened; asks nobody."""
+        return html_facts(repr(self).strip("<>"), {**self.known, "opens with": self.opens_with})
 
 
 def schema_of(dataset: xr.Dataset, variable: Hashable) -> Schema:

@@ -120,6 +120,9 @@ class SlideSource(DatasetSource):
         """Return the path of the slide's verified file on this machine, downloading it whole if it is not there."""
         return str(self.collection.fetch(self.slide, storage_options=self.storage_options))
 
+    def _seen(self) -> dict[str, Any]:
+        return self.collection.known(self.slide)
+
     def _get_schema(self) -> Schema:
         import xarray as xr
 

@@ -12,18 +12,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from intake_tcga.cache.store import VerifiedFileCache
-from intake_tcga.errors import OfflineError, OptionError, TransferError
+from intake_tcga.errors import IntakeTcgaError, OfflineError, OptionError, TransferError
+from intake_tcga.facts import file_facts, html_facts
 from intake_tcga.option_names import check_option_names
 from intake_tcga.sampling import draw, draw_per
 from intake_tcga.slides import names
 from intake_tcga.slides.endpoint import gdc_endpoint
-from intake_tcga.slides.listing import Listing, load_listing
+from intake_tcga.slides.listing import Listing, ListingStore, load_listing
 from intake_tcga.slides.manifest_tsv import read_manifest, write_manifest
 from intake_tcga.slides.query import either, is_in
 from intake_tcga.slides.renewal import renewed
 from intake_tcga.slides.slide import Slide
-from intake_tcga.slides.sources import looks_like_a_place
-from intake_tcga.slides.table import COLUMNS, html, search_slides, slide_table, text, total_size
+from intake_tcga.slides.sources import SlideSource, looks_like_a_place
+from intake_tcga.slides.table import COLUMNS, describe, html, search_slides, slide_table, text, total_size
 from intake_tcga.slides.token import Token
 from intake_tcga.tables import unique_values
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from intake_tcga.slides.query import Filters
+
+_MOST_NAMED = 20
 
 Access = Literal["open", "controlled", "any"]
 
@@ -355,6 +358,23 @@ class SlideCollection:
         local, _ = source.downloaded()
         return Path(local.url)
 
+    def known(self, name: str | os.PathLike[str]) -> dict[str, Any]:
+        """Return what is known of a slide, and whether it is here; asks nobody, and opens no file.
+
+        Parameters
+        ----------
+        name : str
+            As for :meth:`open`. Of a slide of the GDC nothing is known before this collection is listed.
+        """
+        if looks_like_a_place(name):
+            place = os.fspath(name)
+            return file_facts(place) or {"cached": SlideSource.local_or_url(place, self.cache).is_cached}
+        if not self.is_loaded or name not in self:
+            return {}
+        slide = self[str(name)]
+        where = SlideSource(slide.file_name, slide.data_url(self.address), self.cache, slide, self.address)
+        return {**describe(slide), "cached": where.is_cached}
+
     def _named(self, name: Slide | str | os.PathLike[str]) -> Slide | str | os.PathLike[str]:
         if isinstance(name, Slide):
             return name
@@ -477,8 +497,26 @@ class SlideCollection:
     def _repr_html_(self) -> str:
         from html import escape
 
-        head = f"<p>{escape(self.summary)}</p>"
-        return head + (html(self.slides) if self.is_loaded and self.slides else "")
+        if self.is_loaded or self.manifest is not None:  # whose lines are slides, too
+            shown = self.slides if self.is_loaded else self.manifest
+            return f"<p>{escape(self.summary)}</p>{html(shown) if shown else ''}"
+        return html_facts(self.summary, self._unlisted())
+
+    def _unlisted(self) -> dict[str, Any]:
+        """Return what can be said of slides that nobody was asked for yet."""
+        try:
+            roots, offline = (self.cache.root, *self.cache.read_only), bool(self.cache.offline)
+        except IntakeTcgaError as error:  # a notebook's display is no place for a traceback
+            return {"problem": str(error)}
+        wanted = self.wanted or ()
+        more = [f"{len(wanted) - _MOST_NAMED:,} more"] if len(wanted) > _MOST_NAMED else []
+        return {
+            "slides": [*wanted[:_MOST_NAMED], *more] or None,
+            "access": self.access,
+            "offline": offline,
+            "listing kept": ListingStore(self.address, roots).has_any,
+            "lists them": "search(), draw(), names(), df",
+        }
 
 
 def _count(number: int, noun: str) -> str:

@@ -197,6 +197,11 @@ class ListingStore:
                 return listing
         return None
 
+    @property
+    def has_any(self) -> bool:
+        """Whether a listing is kept, of whatever release; none is read for it."""
+        return any(self._listed(root) for root in self.roots)
+
     def keep(self, listing: Listing) -> None:
         """Write a listing, whole or not at all; raises OSError where that cannot be."""
         path = self._folder(self.roots[0]) / _file_name(listing.release)

@@ -147,6 +147,11 @@ class SlideSource:
         levels = tuple(ServiceLevel(service, zoom, level) for level in zoom.levels())
         return Pyramid(self.name, levels, {}, header)
 
+    @property
+    def is_cached(self) -> bool:
+        """Whether a copy of its whole file is in the cache; nothing is hashed for it."""
+        return self.cache.find(self._remote_file()) is not None
+
     def kept(self) -> SlideSource | None:
         """Return the whole verified file that an earlier download left in the cache, or None.
 
@@ -154,11 +159,10 @@ class SlideSource:
         """
         if self.is_on_disk or (self.slide is None and not self.cache.offline):
             return None
-        file = self._remote_file()
-        if self.cache.find(file) is None:
+        if not self.is_cached:
             return None
         try:
-            return self._at(self.cache.but(offline=True).fetch(file))
+            return self._at(self.cache.but(offline=True).fetch(self._remote_file()))
         except (OfflineError, IntegrityError):  # a copy that is damaged, which a download alone may replace
             if self.cache.offline:
                 raise
@@ -168,10 +172,9 @@ class SlideSource:
         """Fetch the whole file; return it as one on disk, and what removes it again if this put it there."""
         if self.is_on_disk:
             return self, lambda: None
-        file = self._remote_file()
-        was_there = self.cache.find(file) is not None
+        was_there = self.is_cached
         options = self._options_of_download()
-        path = self.cache.fetch(file, storage_options=options, cancelled=self.cancelled)
+        path = self.cache.fetch(self._remote_file(), storage_options=options, cancelled=self.cancelled)
         return self._at(path), lambda: None if was_there else _remove(path)
 
     def _at(self, path: Path) -> SlideSource:
