@@ -47,8 +47,10 @@ class Page:
     """
 
     def __init__(self, shelves: Sequence[Shelf]) -> None:
-        self._shelves = {shelf.label: shelf for shelf in shelves}
+        self._shelves = _by_label(shelves)
         self._entry: Entry | None = None
+        self._described: Callable[[], Entry]
+        """Tells of the entry anew."""
         self._whole: Data | None = None
         """What was opened."""
         self._data: Data | None = None
@@ -222,12 +224,21 @@ class Page:
         shelf, name = self._shelves[self.shelf.value], self.entry.value
         if name is not None:
             self._give_up()
-            await self._do("describe", self.about_card, lambda: shelf.entry(name), self._show_entry)
 
-    async def _show_entry(self, entry: Entry) -> None:
-        self._entry = entry
+            def described() -> Entry:
+                return shelf.entry(name)
+
+            await self._do(
+                "describe", self.about_card, described, lambda entry: self._show_entry(entry, described)
+            )
+
+    def _show_about(self, entry: Entry) -> None:
         self.about_card.visible = True
         self.about.object = look.heading("About this entry", entry.name) + look.facts(entry.about)
+
+    async def _show_entry(self, entry: Entry, described: Callable[[], Entry]) -> None:
+        self._entry, self._described = entry, described
+        self._show_about(entry)
         self._clear()
         self.title.object = look.heading(entry.name)
         if entry.cost:
@@ -239,13 +250,15 @@ class Page:
     async def _open(self) -> None:
         """Open the entry; what is slow about it is seen to be going on."""
         if (entry := self._entry) is not None:
+            described = self._described
             self.state.object = look.sentence(f"Opening {entry.name} …")
-            await self._do("open", self.picture_card, lambda: _ready(entry.open()), self._show_data)
+            await self._do("open", self.picture_card, lambda: _ready(entry, described), self._show_data)
             self.state.object = self.state.object if "alert" in self.state.object else ""
 
     async def _show_data(self, ready: _Ready) -> None:
         self._close()
         self._whole = self._data = ready.data
+        self._show_about(ready.entry)
         self._pictures = {picture.label: picture for picture in ready.pictures}
         with self._quietly():
             self.open.visible = False
@@ -378,11 +391,25 @@ class Page:
             opened.close()
 
 
+def _by_label(shelves: Sequence[Shelf]) -> dict[str, Shelf]:
+    """Return shelves by label; catalogs in catalogs may have one name, and none hides another."""
+    found: dict[str, Shelf] = {}
+    for shelf in shelves:
+        label, count = shelf.label, 1
+        while label in found:
+            count += 1
+            label = f"{shelf.label} ({count})"
+        found[label] = shelf
+    return found
+
+
 class _Ready:
     """What was opened, with all that its widgets need."""
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: Data, entry: Entry) -> None:
         self.data = data
+        self.entry = entry
+        """As it is known now: its file may be in the cache."""
         self.pictures = pictures_of(data)
         self.choices = choices_of(data)
         self.fields = fields_of(data)
@@ -390,9 +417,10 @@ class _Ready:
         self.large = kind_of(data) == "expression" and data.sizes.get("sample", 0) > _LARGE
 
 
-def _ready(data: Data) -> _Ready:
+def _ready(entry: Entry, described: Callable[[], Entry]) -> _Ready:
+    data = entry.open()
     try:
-        return _Ready(data)
+        return _Ready(data, described() if entry.cost else entry)
     except BaseException:
         data.close()
         raise

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import xarray as xr
@@ -11,7 +12,7 @@ import xarray as xr
 from intake_tcga.archs4.collection import Archs4Collection
 from intake_tcga.cohorts.collection import CohortCollection
 from intake_tcga.cohorts.sample import catalogs_folder, sample_collection
-from intake_tcga.errors import NameNotFoundError, OptionError
+from intake_tcga.errors import IntakeTcgaError, NameNotFoundError, OptionError
 from intake_tcga.slides.collection import SlideCollection
 from intake_tcga.tables import human_size
 
@@ -131,19 +132,23 @@ class ListShelf:
     """Entries that are known one by one."""
 
     label: str
-    entries: Sequence[Entry] = field(repr=False)
+    entries: Mapping[str, Callable[[], Entry]] = field(repr=False)
+    """By name what makes them: whether a file is cached is told as it is now."""
 
     def names(self, text: str = "") -> list[str]:
         """List the entries that have a text in their name or fields."""
         wanted = text.casefold()
-        return [one.name for one in self.entries if wanted in f"{one.name} {one.about}".casefold()]
+        return [
+            name
+            for name, made in self.entries.items()
+            if not wanted or wanted in f"{name} {made().about}".casefold()
+        ]
 
     def entry(self, name: str) -> Entry:
         """Return the entry of this name."""
-        for one in self.entries:
-            if one.name == name:
-                return one
-        raise NameNotFoundError(f"There is no {name!r}; there are {', '.join(self.names())}.")
+        if name not in self.entries:
+            raise NameNotFoundError(f"There is no {name!r}; there are {', '.join(self.entries)}.")
+        return self.entries[name]()
 
 
 def shelves_of(data: Any = None, *, offline: bool | str | None = None) -> list[Shelf]:
@@ -178,7 +183,7 @@ def shelves_of(data: Any = None, *, offline: bool | str | None = None) -> list[S
             SlideShelf("Slides of the GDC", SlideCollection(offline=offline)),
         ]
     if isinstance(data, xr.Dataset | xr.DataTree):
-        return [ListShelf("This Dataset", [_opened(data)])]
+        return [_listed("This Dataset", [_opened(data)])]
     if (shelf := _shelf_of_one(data)) is not None:
         return [shelf]
     if getattr(data, "container", None) == "catalog":
@@ -200,7 +205,7 @@ def sample_shelf() -> Shelf:
     def cohort() -> Data:
         return cohorts.open("PRAD")
 
-    return ListShelf(
+    return _listed(
         "Offline sample",
         [
             Entry("PRAD", {**CohortShelf("", cohorts).entry("PRAD").about, "cached": True}, cohort),
@@ -244,19 +249,49 @@ def _shelf_of_one(data: Any, label: str | None = None) -> Shelf | None:
 
 
 def _shelves_of_catalog(catalog: Any) -> list[Shelf]:
-    """Return a shelf of each catalog in a catalog, and one of its sources."""
+    """Return a shelf of each catalog in a catalog, and one of its sources, and of what cannot be had."""
     shelves: list[Shelf] = []
-    entries: list[Entry] = []
-    for name in catalog:
-        one = catalog[name]
-        if (shelf := _shelf_of_one(one, str(name))) is not None:
-            shelves.append(shelf)
-        elif getattr(one, "container", None) == "catalog":
-            shelves += _shelves_of_catalog(one)
-        elif callable(getattr(one, "to_dask", None)):
-            about = {"description": one.description, **dict(one.metadata or {})}
-            entries.append(Entry(str(name), about, one.to_dask, "opening it may fetch its data"))
-    return [*shelves, *([ListShelf(str(catalog.name or "Catalog"), entries)] if entries else [])]
+    entries: dict[str, Callable[[], Entry]] = {}
+    for name in map(str, catalog):
+        try:
+            one = catalog[name]
+            if (shelf := _shelf_of_one(one, name)) is not None:
+                shelves.append(shelf)
+            elif getattr(one, "container", None) == "catalog":
+                shelves += _shelves_of_catalog(one)
+            elif callable(getattr(one, "to_dask", None)):
+                entries[name] = partial(_entry_of, name, one)
+        except Exception as error:  # noqa: BLE001 - of whatever driver; one that is broken hides no other
+            entries[name] = partial(_broken, name, error)
+    label = str(catalog.name or "Catalog")
+    rest = [ListShelf(f"{label}, other entries" if shelves else label, entries)] if entries else []
+    return [*shelves, *rest]
+
+
+def _listed(label: str, entries: Iterable[Entry]) -> ListShelf:
+    """Return the shelf of entries of which nothing changes."""
+    return ListShelf(label, {one.name: partial(_itself, one) for one in entries})
+
+
+def _itself(entry: Entry) -> Entry:
+    return entry
+
+
+def _entry_of(name: str, source: Any) -> Entry:
+    """Return a source's entry; sources of other packages say less of themselves."""
+    about = getattr(source, "known", {"description": source.description, **(source.metadata or {})})
+    here = about.get("cached") or about.get("on disk")
+    return Entry(name, about, source.to_dask, "" if here else "opening it may fetch its data")
+
+
+def _broken(name: str, error: Exception) -> Entry:
+    """Return the entry of what cannot be had, which says why."""
+
+    def failing() -> Data:
+        raise error
+
+    told = str(error) if isinstance(error, IntakeTcgaError) else f"{type(error).__name__}: {error}"
+    return Entry(name, {"problem": told}, failing)
 
 
 def _opened(data: Data) -> Entry:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -30,19 +31,25 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """Run the command; return the address that it prints, and the process."""
+@contextmanager
+def serving(tmp_path_factory, *arguments):
+    """Run the command; give the address that it prints, and the process."""
     environment = os.environ | {
         "INTAKE_TCGA_CACHE_DIR": str(tmp_path_factory.mktemp("cache")),
         "PYTHONUNBUFFERED": "1",
     }
-    command = [sys.executable, "-m", "intake_tcga", "explore", "--no-browser", "--offline"]
+    command = [sys.executable, "-m", "intake_tcga", "explore", "--no-browser", "--offline", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         try:
             yield process.stdout.readline().split()[0], process
         finally:
             process.kill()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with serving(tmp_path_factory) as address_and_process:
+        yield address_and_process
 
 
 @pytest.fixture
@@ -133,6 +140,38 @@ def test_what_cannot_be_had_is_a_sentence(page):
     page.get_by_label("Collection").select_option("Offline sample")
     page.wait_for_selector("img[alt^='Real and synthetic']")
     assert page.get_by_role("alert").count() == 0
+
+
+def test_a_shared_catalog(chromium, tmp_path_factory, sample_manifest):
+    place = tmp_path_factory.mktemp("shared") / "shared.yaml"
+    good = f"{{driver: tcga, args: {{urlpath: {sample_manifest}}}}}"
+    broken = "{driver: tcga_slides, args: {manifest: /absent.tsv}}"
+    place.write_text(f"sources:\n  good: {good}\n  broken: {broken}\n")
+    with serving(tmp_path_factory, str(place)) as (address, _):
+        page = chromium.new_page()
+        page.set_default_timeout(30_000)
+        page.goto(address)
+        page.get_by_text("1.0 MB to download").wait_for()
+        assert (
+            page.locator("div", has=page.get_by_text("cached", exact=True)).last.inner_text() == "cached\nno"
+        )
+        page.get_by_role("button", name="Open").click()
+        page.wait_for_selector("img[alt^='Real and synthetic']")
+        assert (
+            page.locator("div", has=page.get_by_text("cached", exact=True)).last.inner_text() == "cached\nyes"
+        )
+        page.get_by_label("Collection").select_option("shared, other entries")
+        said = page.get_by_role("alert")
+        said.wait_for()
+        assert "absent.tsv" in said.inner_text()
+        assert page.get_by_text("About this entry").is_visible()
+        page.close()
+
+
+def test_the_sample_and_a_catalog_are_two():
+    done = CliRunner().invoke(main, ["explore", "--sample", "--no-browser", "platform.yaml"])
+    assert done.exit_code == 2
+    assert "leave it out" in done.output
 
 
 def test_a_phone_scrolls_one_way(chromium, served):

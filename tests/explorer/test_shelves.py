@@ -5,11 +5,21 @@ import sys
 import intake
 import pytest
 import xarray as xr
+import yaml
+from faulty_server import FaultyServer
 
 import intake_tcga
 from intake_tcga.cohorts.access import open_sample
 from intake_tcga.cohorts.sample import catalogs_folder, sample_collection
-from intake_tcga.errors import MissingDependencyError, NameNotFoundError, OptionError
+from intake_tcga.drivers.opening import open_shared
+from intake_tcga.errors import (
+    FileFormatError,
+    MissingDependencyError,
+    MissingFileError,
+    NameNotFoundError,
+    OfflineError,
+    OptionError,
+)
 from intake_tcga.explorer.shelves import sample_shelf, shelves_of
 
 
@@ -47,10 +57,50 @@ def test_a_catalog_of_catalogs():
     shelves = shelves_of(intake.open_catalog(str(catalogs_folder() / "sample.yaml")))
     assert [(shelf.label, shelf.names()) for shelf in shelves] == [
         ("sample", ["PRAD"]),
-        ("sample", ["archs4", "slide"]),
+        ("sample, other entries", ["archs4", "slide"]),
     ]
+    assert (shelves[1].entry("slide").cost, shelves[1].entry("slide").about["size"]) == ("", 1_938_955)
     assert shelves[1].entry("archs4").open().sizes["feature"] == 818
     assert [shelf.label for shelf in shelves_of(intake.cat.tcga)] == ["mirna", "rnaseq", "archs4", "slides"]
+
+
+def test_one_broken_entry_hides_no_other(tmp_path, sample_manifest):
+    entries = {
+        "good": {"driver": "tcga", "args": {"urlpath": str(sample_manifest), "offline": True}},
+        "slides": {"driver": "tcga_slides", "args": {"manifest": str(tmp_path / "absent.tsv")}},
+        "nested": {"driver": "yaml_file_cat", "args": {"path": str(tmp_path / "absent.yaml")}},
+        "unknown": {"driver": "no_such_driver"},
+    }
+    place = tmp_path / "shared.yaml"
+    place.write_text(yaml.safe_dump({"sources": entries}, sort_keys=False))
+    good, rest = shelves_of(open_shared(str(place)))
+    assert (good.names(), rest.names()) == (["PRAD"], ["slides", "nested", "unknown"])
+    assert "absent.tsv" in rest.entry("slides").about["problem"]
+    assert rest.names("no_such_driver") == ["unknown"]
+    with pytest.raises(MissingFileError, match="absent.tsv"):
+        rest.entry("slides").open()
+
+
+def test_shared_catalogs_and_manifests(sample_manifest, tmp_path):
+    assert shelves_of(open_shared(str(sample_manifest), offline=True))[0].names() == ["PRAD"]
+    catalog = catalogs_folder() / "sample.yaml"
+    for place in (str(catalog), catalog.as_uri()):
+        assert len(shelves_of(open_shared(place, offline=True))) == 2
+    with pytest.raises(OptionError, match=r"manifest \(.json\)"):
+        open_shared("BRCA")
+    with pytest.raises(MissingFileError, match="absent"):
+        open_shared(str(tmp_path / "absent.yaml"))
+    with pytest.raises(OfflineError, match="path of a copy"):
+        open_shared("https://host/a.yaml?sig=secret", offline=True)
+    (tmp_path / "list.yaml").write_text("[1, 2")
+    with pytest.raises(FileFormatError, match="list.yaml"):
+        open_shared(str(tmp_path / "list.yaml"))
+
+
+def test_a_shared_catalog_on_a_server():
+    body = (catalogs_folder() / "sample.yaml").read_bytes()
+    with FaultyServer({"sample.yaml": body}) as server:
+        assert list(open_shared(server.url("sample.yaml") + "?sig=secret")) == ["sample", "archs4", "slide"]
 
 
 def test_files_of_archs4():
