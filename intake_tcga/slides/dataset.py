@@ -67,7 +67,7 @@ def level_dataset(
     Raises
     ------
     OptionError
-        There is no such level, or the box is not on the slide.
+        There is no such level, or the box is not on the slide, or so small that it holds no pixel's centre.
     """
     sizes = pyramid.sizes
     if not is_whole(level) or not 0 <= level < len(sizes):
@@ -78,12 +78,17 @@ def level_dataset(
     extra = {**attrs, **_resolution_attrs(resolution, mpp), "level": int(level)}
     ds = _dataset(LevelArray(pyramid.levels[level]), x, y, "pixels" if mpp is None else "um", extra)
     if box_um is not None:
-        if resolution.mpp is None:
+        if resolution.mpp is None or mpp is None:
             raise OptionError(
                 f"box_um= needs the µm/px of {pyramid.name}, which mpp_from='pixels' leaves open; give mpp_base=."
             )
         box = checked_box(box_um, sizes[0], resolution.mpp, pyramid.name)
         ds = ds.isel(x=_between(x, box[0], box[2]), y=_between(y, box[1], box[3]))
+        if not ds["image"].size:
+            raise OptionError(
+                f"box_um={tuple(map(float, box_um))} holds no pixel's centre at level {level} of {pyramid.name}, where "
+                f"a pixel is {mpp[0]:g} × {mpp[1]:g} µm; give a larger box, or a finer level."
+            )
     return _over_dask(ds, chunks, f"{token}-{level}")
 
 

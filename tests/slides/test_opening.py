@@ -214,6 +214,11 @@ def test_a_slide_that_does_not_tell_its_resolution(tmp_path):
     [
         ({"mpp": 1, "level": 0}, "mpp= and level= are given"),
         ({"box_um": (0, 0, 1, 1)}, "give mpp= or level="),
+        (
+            {"level": 0, "box_um": (0.3, 0.3, 0.35, 0.35)},
+            r"holds no pixel's centre at level 0.*0\.25 × 0\.25 µm",
+        ),
+        ({"level": 1, "box_um": (2, 0.6, 9, 0.7), "chunks": {}}, "holds no pixel's centre at level 1"),
         ({"mpp": 0.1}, "its finest is 0.25"),
         ({"mpp": "15"}, "mpp='15' is not a resolution"),
         ({"mpp": 1e6}, "larger than a glass slide"),
