@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from intake_tcga.errors import FileFormatError, RemoteNotFoundError
+from intake_tcga.slides.scale import LONGEST_SIDE
 
-_MOST_PIXELS = 2**31  # along one axis
 _LARGEST_TILE = 8192
 _FORMATS = {"jpeg": "jpeg", "jpg": "jpeg", "png": "png"}
 
@@ -54,7 +54,7 @@ class DeepZoom:
             )
         numbers = {key: _number(metadata.get(key, "0")) for key in ("Width", "Height", "TileSize", "Overlap")}
         sides, tile, overlap = (numbers["Width"], numbers["Height"]), numbers["TileSize"], numbers["Overlap"]
-        possible = all(1 <= side < _MOST_PIXELS for side in sides) and 1 <= tile <= _LARGEST_TILE
+        possible = all(1 <= side <= LONGEST_SIDE for side in sides) and 1 <= tile <= _LARGEST_TILE
         if not (possible and 0 <= overlap < tile):
             said = ", ".join(f"{key}={str(metadata.get(key))[:30]!r}" for key in numbers)
             raise FileFormatError(

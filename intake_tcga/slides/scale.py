@@ -24,6 +24,9 @@ _ROUNDING = 1e-6
 
 _LONGEST_GLASS = 76_000  # µm
 
+LONGEST_SIDE = 2**22
+"""Pixels: the most that a side of a slide, or of an image of one, may have; whole slides have some 200,000."""
+
 Pair = tuple[float, float]
 """Along x, along y."""
 
@@ -116,7 +119,8 @@ def plan_image(
     Raises
     ------
     OptionError
-        The slide is not as fine, or too small for a single pixel; the box is none, or not on the slide.
+        The slide is not as fine, or too small for a single pixel; the image would be too large; the box is none, or
+        not on the slide.
 
     Examples
     --------
@@ -133,6 +137,11 @@ def plan_image(
             "or give upsample=True for an image that is enlarged."
         )
     left, top, right, bottom = checked_box(box_um, sizes[0], mpp, name)
+    if max(right - left, bottom - top) > LONGEST_SIDE * target:
+        raise OptionError(
+            f"mpp={target:g} would make an image of {name} with more than {LONGEST_SIDE:,} pixels along a side: the "
+            f"part that is wanted is {right - left:g} × {bottom - top:g} µm; give a larger mpp, or a smaller box_um."
+        )
     size = _count(right - left, target), _count(bottom - top, target)
     if 0 in size:
         raise OptionError(

@@ -16,11 +16,10 @@ from intake_tcga.errors import FileFormatError
 from intake_tcga.slides.directories import Directory, Field, Tiff
 from intake_tcga.slides.header import Header, associated_name, mpp_of_tags
 from intake_tcga.slides.pyramid import Pyramid
-from intake_tcga.slides.scale import Pair
+from intake_tcga.slides.scale import LONGEST_SIDE, Pair
 from intake_tcga.slides.tile_codecs import RGB, Codec, load_pillow
 from intake_tcga.slides.tiles import PORTION, Cell, Pixels, Stored, read_pixels
 
-_MOST_PIXELS = 2**31  # along one axis
 _LARGEST_TILE = 2**26  # pixels; a strip may be a whole small image
 _GAP = 64 * 1024  # bytes between two tiles that are read along
 _REQUEST = 4 * 2**20  # bytes of one request
@@ -339,7 +338,7 @@ def _level(tiff: Tiff, ranges: Ranges, page: Directory, label: str) -> TiffLevel
         tile = tiff.number(page, _TILE_WIDTH), tiff.number(page, _TILE_HEIGHT)
     else:
         tile = size[0], min(size[1], tiff.number(page, _ROWS_PER_STRIP, size[1]))
-    if not all(0 < side < _MOST_PIXELS for side in (*size, *tile)) or tile[0] * tile[1] > _LARGEST_TILE:
+    if not all(0 < side <= LONGEST_SIDE for side in (*size, *tile)) or tile[0] * tile[1] > _LARGEST_TILE:
         raise FileFormatError(
             f"{where} is damaged: it would have {size[0]:,} × {size[1]:,} pixels in tiles of {tile[0]:,} × "
             f"{tile[1]:,}; fetch it again."

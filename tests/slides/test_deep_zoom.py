@@ -65,6 +65,7 @@ def test_no_tiles_names_the_other_way(said):
     [
         {"Width": "0"},
         {"Width": "9" * 12},
+        {"Width": "2000000000", "Height": "2000000000"},
         {"TileSize": "0"},
         {"Overlap": "512"},
         {"Height": "x"},

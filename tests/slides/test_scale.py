@@ -41,6 +41,16 @@ def test_finer_than_the_slide_is_refused_by_the_finest():
     assert plan_image([(10, 10)], (0.25, 0.25), 0.125, upsample=True).size == (20, 20)
 
 
+@pytest.mark.parametrize("target", [1e-6, 5e-324])
+def test_an_image_that_is_too_large_is_refused_before_anything_is_made_for_it(target):
+    with pytest.raises(OptionError, match=r"more than 4,194,304 pixels along a side.*smaller box_um"):
+        plan_image([(1000, 800)], (0.25, 0.25), target, upsample=True)
+    assert plan_image([(1000, 800)], (0.25, 0.25), 1e-6, upsample=True, box_um=(0, 0, 1, 1)).size == (
+        10**6,
+        10**6,
+    )
+
+
 @pytest.mark.parametrize("target", [0, -1, math.nan, math.inf, "fine", None, True])
 def test_what_is_no_resolution_is_refused(target):
     with pytest.raises(OptionError, match="give a positive number of µm/px"):

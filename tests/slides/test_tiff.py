@@ -180,6 +180,10 @@ HOSTILE = {
     "width of text": tiff(image(width=(256, 2, 4, 0))),
     "many widths": tiff(image(width=(256, 4, 2**31, 8))),
     "absurd size": tiff(image(width=(256, 4, 1, 2**32 - 1), height=(257, 4, 1, 2**31))),
+    "a long line": tiff(image(
+        width=(256, 4, 1, 2**31 - 1), height=(257, 4, 1, 1),
+        tile_width=(322, 4, 1, 2**26), tile_height=(323, 4, 1, 1), offsets=(324, 4, 32, 8), lengths=(325, 4, 32, 8),
+    )),
     "many tiles, short list": tiff(image(**MANY)),
     "many tiles, list outside": tiff(
         image(**MANY, offsets=(324, 4, 61_042_969, 8), lengths=(325, 4, 61_042_969, 8))
