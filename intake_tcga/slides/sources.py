@@ -13,7 +13,14 @@ from urllib.parse import unquote, urlsplit
 from intake_tcga._version import __version__
 from intake_tcga.cache.blocks import BlockFile
 from intake_tcga.cache.store import VerifiedFileCache
-from intake_tcga.errors import CacheError, IntegrityError, MissingFileError, OfflineError, OptionError
+from intake_tcga.errors import (
+    CacheError,
+    FileFormatError,
+    IntegrityError,
+    MissingFileError,
+    OfflineError,
+    OptionError,
+)
 from intake_tcga.remote import RemoteFile, name_problem, redact
 from intake_tcga.slides.directories import Tiff
 from intake_tcga.slides.header import Header
@@ -128,7 +135,17 @@ class SlideSource:
         return read_pyramid(self._tiff(file, keep=keep), file)
 
     def tiles(self, *, keep: bool, header_needed: bool) -> Pyramid:
-        """Describe the slide by its tiles at the tile service, and its header, if needed, by its own file."""
+        """Describe the slide by its tiles at the tile service, and its header, if needed, by its own file.
+
+        Raises
+        ------
+        OptionError
+            It is no slide of the GDC.
+        RemoteNotFoundError
+            The service has no tiles of it.
+        FileFormatError
+            What the service says cannot be, or is not of the size that the slide's own file has.
+        """
         if self.slide is None or not self.endpoint:
             raise OptionError(
                 f"{self.name} is not a slide of the GDC, which alone has tiles; use method='ranges'."
@@ -143,7 +160,14 @@ class SlideSource:
             self.cache.budget,
         )
         zoom = service.pyramid()
-        header: Header | None = read_header(self._tiff(self.ranged(), keep=keep)) if header_needed else None
+        header: Header | None = None
+        if header_needed:
+            header, size = read_header(self._tiff(self.ranged(), keep=keep))
+            if size != zoom.size(zoom.top):  # µm/px of the one would be wrong for pixels of the other
+                raise FileFormatError(
+                    f"The tile service describes {self.name} with {zoom.width:,} × {zoom.height:,} pixels, and its own "
+                    f"file has {size[0]:,} × {size[1]:,}; use method='ranges'."
+                )
         levels = tuple(ServiceLevel(service, zoom, level) for level in zoom.levels())
         return Pyramid(self.name, levels, {}, header)
 

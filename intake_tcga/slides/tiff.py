@@ -233,10 +233,11 @@ class TiffLevel:
         return tables
 
 
-def read_header(tiff: Tiff) -> Header:
-    """Read the header of a slide's finest level, and nothing else."""
+def read_header(tiff: Tiff) -> tuple[Header, tuple[int, int]]:
+    """Read the header of a slide's finest level, and that level's width and height; nothing else."""
     first = tiff.first_directory()
-    return Header.of(tiff.text(first, _DESCRIPTION), _tagged_mpp(tiff, first))
+    header = Header.of(tiff.text(first, _DESCRIPTION), _tagged_mpp(tiff, first))
+    return header, (tiff.number(first, _WIDTH), tiff.number(first, _HEIGHT))
 
 
 def read_pyramid(tiff: Tiff, ranges: Ranges) -> Pyramid:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from faulty_server import status
-from gdc_server import TOKEN, GdcServer, cut_short, gdc_slide, refuses
+from gdc_server import TOKEN, GdcServer, answers, cut_short, gdc_slide, refuses
 from PIL import Image
 from slide_files import TILE, openslide_level, picture, psnr, write_slide
 
@@ -347,6 +347,13 @@ def test_tiles_that_are_others_are_refused(gdc, slide, impatient):
     gdc.tile_size = 100
     with pytest.raises(FileFormatError, match="pixels, not .*method='ranges'"):
         ds["image"].values  # noqa: B018
+
+
+def test_tiles_of_another_size_than_the_slides_are_refused(gdc, slide):
+    said = {"Format": "jpeg", "Width": "4800", "Height": "1800", "Overlap": "1", "TileSize": "512"}
+    gdc.fail(f"tile/metadata/{slide.file_id}", answers(said))
+    with pytest.raises(FileFormatError, match=r"4,800 × 1,800 pixels, .* 2,400 × 1,800; use method='ranges'"):
+        open_slide(slide, mpp=3.0, method="tiles", endpoint=gdc.endpoint)
 
 
 def test_a_slide_without_tiles_names_ranges(gdc):
