@@ -1,11 +1,13 @@
 """The bytes of one tile into its pixels: always (rows, columns, 3) of uint8, red, green, blue.
 
 As OpenSlide does, the colours of JPEG tiles are what the TIFF tags say, whatever the JPEG data say themselves. A tile
-is decoded into an array of the size that it must have, so that no tile can ask for more memory than that.
+is decoded into an array of the size that it must have, and one that says another size is refused before that, so that
+no tile can ask for more memory.
 """
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -24,6 +26,8 @@ _NAMES = {NONE: "none", LZW: "LZW", JPEG: "JPEG", DEFLATE: "deflate", 32946: "de
     _JPEG2000, "JPEG 2000"
 )
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, YCBCR = 0, 1, 2, 6
+_CODESTREAM = b"\xff\x4f\xff\x51"  # SOC and SIZ, with which JPEG 2000 data begin
+_MOST_PARTS = 1024  # tiles of its own that a tile in JPEG 2000 may have; scanners' have one
 _HALF = 32_768
 _NEEDED = "Slides need imagecodecs and Pillow; run pip install 'intake-tcga[slides]'."
 _PHOTOMETRICS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, YCBCR: 3}
@@ -128,6 +132,10 @@ class Codec:
         return tile
 
     def _jpeg2000(self, codecs: ModuleType, blob: bytes, shape: tuple[int, ...]) -> Pixels:
+        # The codec checks the size only after decoding, so it gets what has been checked here, and no boxes around it.
+        blob = blob[max(0, blob.find(_CODESTREAM)) :]
+        if (wrong := _other_than(shape, blob)) is not None:
+            raise FileFormatError(wrong)
         tile: Pixels = codecs.jpeg2k_decode(blob, numthreads=1, out=np.empty(shape, np.uint8))
         if _JPEG2000[self.compression] == "YCbCr" and not _has_smaller_chroma(blob):
             return _from_ycbcr(tile)  # the codec itself converts those whose chroma is smaller
@@ -150,6 +158,25 @@ def load_pillow() -> Any:
     except ImportError:
         raise MissingDependencyError(_NEEDED) from None
     return Image
+
+
+def _other_than(shape: tuple[int, ...], blob: bytes) -> str | None:
+    """Say what a JPEG 2000 codestream would decode to, by its SIZ marker, if that is not 8 bits of a shape; or None."""
+    if not blob.startswith(_CODESTREAM) or len(blob) < 42:
+        return "they do not tell their size"
+    right, bottom, left, top, width, height, first_left, first_top, components = struct.unpack_from(
+        ">8IH", blob, 8
+    )
+    rows, columns, samples = (*shape, 1)[:3]
+    if (bottom - top, right - left, components) != (rows, columns, samples):
+        return (
+            f"they are {right - left:,} × {bottom - top:,} pixels of {components:,} samples, and {columns:,} × {rows:,} "
+            f"of {samples} belong there"
+        )
+    if not width or not height or (right - first_left) * (bottom - first_top) > _MOST_PARTS * width * height:
+        return f"they are cut into tiles of {width:,} × {height:,} pixels"  # the codec has a record of some KB for each
+    depths = blob[42 : 42 + 3 * components : 3]
+    return None if set(depths) == {7} else "their samples have not 8 bits"
 
 
 def _has_smaller_chroma(blob: bytes) -> bool:

@@ -259,6 +259,47 @@ def test_a_tile_of_another_size_takes_no_memory(tmp_path):
         whole(described(path).levels[0])
 
 
+@pytest.mark.parametrize(
+    ("place", "numbers", "said"),
+    [
+        (8, (20_000, 20_000), r"20,000 × 20,000 pixels of 3 samples, and 240 × 240 of 3 belong there"),
+        (8, (480, 480), r"480 × 480 pixels"),
+        (16, (120, 0), r"120 × 240 pixels"),
+        (24, (1, 1), r"cut into tiles of 1 × 1 pixels"),
+        (24, (0, 0), r"cut into tiles of 0 × 0 pixels"),
+        (40, (0x4000_0F01,), r"of 16,384 samples"),
+        (42, (0x0F01_010F,), "have not 8 bits"),
+        (2, (0,), "do not tell their size"),
+    ],
+)
+def test_a_jpeg_2000_tile_of_another_size_is_refused_before_it_is_decoded(
+    tmp_path, monkeypatch, place, numbers, said
+):
+    import imagecodecs
+
+    path = tmp_path / "bad.svs"
+    write_slide(path, width=240, height=240, compression="jpeg2000", **PLAIN)
+    (at,), _ = described(path).levels[0]._places([(0, 0)])
+    content = bytearray(path.read_bytes())
+    start = content.index(b"\xff\x4f\xff\x51", at)
+    struct.pack_into(f">{len(numbers)}I", content, start + place, *numbers)
+    path.write_bytes(content)
+    level = described(path).levels[0]
+    monkeypatch.delattr(imagecodecs, "jpeg2k_decode")
+    with pytest.raises(FileFormatError, match=f"tile at row 0 and column 0.*{said}"):
+        whole(level)
+
+
+def test_jpeg_2000_in_boxes(tmp_path):
+    import imagecodecs
+
+    path, pixels = tmp_path / "a.tif", picture(240, 240)
+    tile = imagecodecs.jpeg2k_encode(pixels, codecformat="jp2", reversible=True)
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(iter([tile]), shape=(240, 240, 3), dtype=np.uint8, tile=(240, 240), compression=34712)
+    np.testing.assert_array_equal(whole(described(path).levels[0]), pixels)
+
+
 def test_random_damage_never_crashes(tmp_path):
     path, bad = tmp_path / "a.svs", tmp_path / "bad.svs"
     write_slide(path, width=300, height=300, factors=(1,))
