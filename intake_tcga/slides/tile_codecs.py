@@ -7,6 +7,7 @@ no tile can ask for more memory.
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +28,8 @@ _NAMES = {NONE: "none", LZW: "LZW", JPEG: "JPEG", DEFLATE: "deflate", 32946: "de
 )
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, YCBCR = 0, 1, 2, 6
 _CODESTREAM = b"\xff\x4f\xff\x51"  # SOC and SIZ, with which JPEG 2000 data begin
+_SCAN, _END, _RESTARTS, _PROGRESSIVE = b"\xff\xda", b"\xff\xd9", b"\xff\xdd", b"\xff\xc2"  # markers of JPEG
+_AHEAD = b"\xff\0" * 8  # what decoders read ahead: ones, which are no code
 _MOST_PARTS = 1024  # tiles of its own that a tile in JPEG 2000 may have; scanners' have one
 _HALF = 32_768
 _NEEDED = "Slides need imagecodecs and Pillow; run pip install 'intake-tcga[slides]'."
@@ -119,8 +122,6 @@ class Codec:
         return np.add.accumulate(tile, axis=1, dtype=np.uint8) if self.predictor == 2 else tile
 
     def _jpeg(self, codecs: ModuleType, blob: bytes, shape: tuple[int, ...], tables: bytes | None) -> Pixels:
-        if blob.rfind(b"\xff\xd9") < 0:  # libjpeg would only warn, and leave the rest grey
-            raise FileFormatError("they are cut short")
         colours = {RGB: "RGB", YCBCR: "YCBCR"}.get(self.photometric)
         tile: Pixels = codecs.jpeg8_decode(
             blob,
@@ -129,6 +130,8 @@ class Codec:
             outcolorspace="RGB" if colours else None,
             out=np.empty(shape, np.uint8),
         )
+        if not _is_whole(blob, tables, shape):  # libjpeg would only warn, and leave the rest grey
+            raise FileFormatError("they are damaged, or cut short")
         return tile
 
     def _jpeg2000(self, codecs: ModuleType, blob: bytes, shape: tuple[int, ...]) -> Pixels:
@@ -160,6 +163,36 @@ def load_pillow() -> Any:
     return Image
 
 
+def _is_whole(blob: bytes, tables: bytes | None, shape: tuple[int, ...]) -> bool:
+    """Tell whether JPEG data suffice for all of a picture, whose size has been checked; some damage shows in no way.
+
+    Damaged data nearly always go out of step and run out before the picture ends, or have a marker where none belongs.
+    Pillow's decoder, which waits for more instead of making something up, tells the former once the end's marker is
+    taken away. It decodes an eighth of the size, so that this costs less than the pixels did.
+    """
+    start = blob.find(_SCAN)
+    restarts = b"\xd0-\xd7" if _RESTARTS in blob[:start] or _RESTARTS in (tables or b"") else b""
+    end = re.compile(rb"\xff[^\x00\xff" + restarts + rb"]").search(blob, start + 2)
+    if start < 0 or end is None:
+        return False
+    is_single = _PROGRESSIVE not in blob[:start] and blob.find(_SCAN, start + 2) < 0
+    if not is_single:  # decoders want to see the end of a picture in several scans before they begin
+        return _END in blob[end.start() :]
+    if end[0] != _END:
+        return False
+    if len(shape) == 3 and shape[2] != 3:
+        return True
+    image, size = load_pillow(), (-(-shape[1] // 8), -(-shape[0] // 8))
+    head = tables[: tables.rfind(_END)] + blob[2 : end.start()] if tables else blob[: end.start()]
+    # As if it were YCbCr, of which grey needs no other conversion than to leave two samples out.
+    how = ("jpeg", "L", "L" if len(shape) == 2 else "YCbCr", 8, 0)
+    try:
+        image.frombytes("L", size, head + _AHEAD, *how)
+    except ValueError:
+        return False
+    return True
+
+
 def _other_than(shape: tuple[int, ...], blob: bytes) -> str | None:
     """Say what a JPEG 2000 codestream would decode to, by its SIZ marker, if that is not 8 bits of a shape; or None."""
     if not blob.startswith(_CODESTREAM) or len(blob) < 42:
@@ -170,8 +203,8 @@ def _other_than(shape: tuple[int, ...], blob: bytes) -> str | None:
     rows, columns, samples = (*shape, 1)[:3]
     if (bottom - top, right - left, components) != (rows, columns, samples):
         return (
-            f"they are {right - left:,} × {bottom - top:,} pixels of {components:,} samples, and {columns:,} × {rows:,} "
-            f"of {samples} belong there"
+            f"they are {right - left:,} × {bottom - top:,} pixels of {components:,} samples, and {columns:,} × "
+            f"{rows:,} of {samples} belong there"
         )
     if not width or not height or (right - first_left) * (bottom - first_top) > _MOST_PARTS * width * height:
         return f"they are cut into tiles of {width:,} × {height:,} pixels"  # the codec has a record of some KB for each

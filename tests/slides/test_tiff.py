@@ -1,5 +1,6 @@
 """Slides' own files: pixel by pixel what OpenSlide reads; and files that are damaged or hostile, refused in time."""
 
+import io
 import pickle
 import struct
 import time
@@ -9,6 +10,7 @@ import numpy as np
 import openslide
 import pytest
 import tifffile
+from PIL import Image
 from slide_files import openslide_level, picture, psnr, write_slide
 from slide_scans import write_scan
 
@@ -18,6 +20,7 @@ from intake_tcga.errors import FileFormatError
 from intake_tcga.slides import tiff as tiff_module
 from intake_tcga.slides.directories import Tiff
 from intake_tcga.slides.tiff import read_pyramid
+from intake_tcga.slides.tile_codecs import Codec
 from intake_tcga.slides.tiles import read_pixels
 from intake_tcga.transfer.ranged import RangedFile
 
@@ -257,6 +260,58 @@ def test_a_tile_of_another_size_takes_no_memory(tmp_path):
     path.write_bytes(content)
     with pytest.raises(FileFormatError, match="JPEG data do not decode"):
         whole(described(path).levels[0])
+
+
+def half(tile):
+    return tile[: len(tile) // 2] + b"\xff\xd9"
+
+
+def zeros(tile):
+    return tile[:2500] + bytes(500) + tile[3000:]
+
+
+def a_marker(tile):
+    return tile[:2500] + b"\xff\xd3" + tile[2502:]
+
+
+def an_early_end(tile):
+    return tile[:2500] + b"\xff\xd9" + tile[2502:]
+
+
+@pytest.mark.parametrize("damage", [half, zeros, a_marker, an_early_end])
+@pytest.mark.parametrize("photometric", ["rgb", "ycbcr"])
+def test_jpeg_tiles_that_libjpeg_would_only_warn_of_are_refused(tmp_path, damage, photometric):
+    path = tmp_path / "bad.svs"
+    write_slide(path, width=240, height=240, noise=6, photometric=photometric, **PLAIN)
+    level = described(path).levels[0]
+    (at,), (length,) = level._places([(0, 0)])
+    content = bytearray(path.read_bytes())
+    bad = damage(bytes(content[at : at + length]))
+    content[at : at + len(bad)] = bad
+    path.write_bytes(content)
+    with pytest.raises(FileFormatError, match="row 0 and column 0: its JPEG data do not decode.*damaged"):
+        whole(described(path).levels[0])
+
+
+@pytest.mark.parametrize(
+    "how", [{}, {"progressive": True}, {"restart_marker_blocks": 3}, {"quality": 100}, {"optimize": True}]
+)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_sound_jpeg_of_any_kind_is_read(how, mode):
+    random = np.random.default_rng(5)
+    for width, height in ((1, 1), (17, 250), (240, 240)):
+        grain = random.integers(-9, 10, (height, width, 3))
+        for pixels in (
+            np.clip(picture(width, height) + grain, 0, 255).astype(np.uint8),
+            np.full((height, width, 3), 255, np.uint8),
+        ):
+            image = Image.fromarray(pixels).convert(mode)
+            image.save(into := io.BytesIO(), "JPEG", **how)
+            expected = np.asarray(Image.open(into).convert("RGB"))
+            codec = Codec(7, *((6, 3) if mode == "RGB" else (1, 1)))
+            np.testing.assert_array_equal(codec.decode(into.getvalue(), height, width), expected)
+            with pytest.raises(FileFormatError):
+                codec.decode(into.getvalue()[:-2], height, width)
 
 
 @pytest.mark.parametrize(
