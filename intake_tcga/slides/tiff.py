@@ -5,8 +5,10 @@ What a page says is judged once, when the file is opened; what comes out are pla
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,15 +17,19 @@ import numpy.typing as npt
 from intake_tcga.errors import FileFormatError
 from intake_tcga.slides.directories import Directory, Field, Tiff
 from intake_tcga.slides.header import Header, associated_name, mpp_of_tags
+from intake_tcga.slides.holes import Holes, Seen, TooMuchError
 from intake_tcga.slides.pyramid import Pyramid
 from intake_tcga.slides.scale import LONGEST_SIDE, Pair
-from intake_tcga.slides.tile_codecs import RGB, Codec, load_pillow
-from intake_tcga.slides.tiles import PORTION, Cell, Pixels, Stored, read_pixels
+from intake_tcga.slides.tile_codecs import RGB, Codec
+from intake_tcga.slides.tiles import PORTION, THREADS, Cell, Pixels, Stored
 
 _LARGEST_TILE = 2**26  # pixels; a strip may be a whole small image
 _GAP = 64 * 1024  # bytes between two tiles that are read along
+_GAP_BELOW = 512 * 1024  # the same under holes, which lie here and there: what a request takes the time of
 _REQUEST = 4 * 2**20  # bytes of one request
 _KEPT_INDEX = 256 * 1024  # bytes of a level's table of tiles that are read as a whole, and kept
+_HOLES = 2**22  # pixels of a level that are filled together where there are holes
+_BELOW = 2**16  # tiles of the finer level under them, roughly
 _WHITE = 255
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
@@ -86,27 +92,22 @@ class TiffLevel:
         """Rows and columns of tiles."""
         return -(-self.size[1] // self.tile_size[1]), -(-self.size[0] // self.tile_size[0])
 
-    def fetch(self, cells: Sequence[Cell]) -> Iterator[dict[Cell, Stored]]:
-        """Read tiles as they are in the file, in its order; of holes, no bytes.
+    def fetch(self, cells: Sequence[Cell]) -> Iterator[Mapping[Cell, Stored]]:
+        """Read tiles as they are in the file, in its order; then of holes, what is seen through them.
 
         Raises
         ------
         FileFormatError
-            A tile lies outside the file; the message names it.
+            A tile lies outside the file, or under a hole one that does not decode; the message names it.
         """
         if not cells:
             return
         offsets, lengths = self._places(cells)
-        if len(holes := np.flatnonzero(lengths == 0)):
-            yield {cells[at]: b"" for at in holes.tolist()}
-        order = np.flatnonzero(lengths)
-        order = order[np.argsort(offsets[order], kind="stable")]
-        if len(order):
-            self._jpeg_tables()
-        for some in _portions(order, lengths):
-            wanted = [(int(offsets[at]), int(lengths[at])) for at in some]
-            blobs = self.ranges.read(wanted, gap=_GAP, largest=_REQUEST)
-            yield {cells[at]: blob for at, blob in zip(some.tolist(), blobs, strict=True)}
+        yield from self._stored(cells, offsets, lengths)
+        holes = [cells[at] for at in np.flatnonzero(lengths == 0).tolist()]
+        most = self._holes_at_once()
+        for start in range(0, len(holes), most):
+            yield self._seen_through(holes[start : start + most])
 
     def decode(self, cell: Cell, stored: Stored) -> Pixels:
         """Decode a tile.
@@ -116,10 +117,12 @@ class TiffLevel:
         FileFormatError
             It does not decode; the message names it.
         """
-        if not len(stored):
-            return self._hole(cell)
         width, height = self.tile_size
         right, bottom = self._extent(cell)
+        if not len(stored):
+            return np.full((bottom, right, 3), _WHITE, np.uint8)
+        if isinstance(stored, Seen):
+            return np.frombuffer(stored, np.uint8).reshape(bottom, right, 3)
         rows = height if self.is_tiled else bottom
         try:
             tile = self.codec.decode(stored, rows, width, self._jpeg_tables())
@@ -130,48 +133,63 @@ class TiffLevel:
             ) from None
         return tile[:bottom, :right]
 
-    def has_pixels(self, cells: Sequence[Cell]) -> bool:
-        """Tell whether any of these tiles has pixels, in this level or a finer one, without reading them."""
-        if bool((self._places(cells)[1] > 0).any()):
-            return True
-        return self.finer is not None and any(self.finer.has_pixels(self._below(cell)) for cell in cells)
-
     def _extent(self, cell: Cell) -> tuple[int, int]:
         """Return the width and height of what a tile shows of the level."""
         (width, height), (row, column) = self.tile_size, cell
         return min(width, self.size[0] - column * width), min(height, self.size[1] - row * height)
 
-    def _hole(self, cell: Cell) -> Pixels:
-        """Return what is seen through a hole: the finer level, shrunk; else white."""
-        width, height = self._extent(cell)
-        cells = self._below(cell) if self.finer is not None else []
-        if self.finer is None or not self.finer.has_pixels(cells):
-            return np.full((height, width, 3), _WHITE, np.uint8)
-        rows, columns = self._span(cell)
-        pixels = read_pixels(self.finer, np.arange(*rows), np.arange(*columns))
-        image = load_pillow()
-        return np.asarray(image.fromarray(pixels).resize((width, height), image.Resampling.BOX))
+    def _stored(
+        self,
+        cells: Sequence[Cell],
+        offsets: npt.NDArray[np.int64],
+        lengths: npt.NDArray[np.int64],
+        gap: int = _GAP,
+    ) -> Iterator[dict[Cell, bytes]]:
+        """Read the tiles that are no holes, of which it is known where they are."""
+        order = np.flatnonzero(lengths)
+        order = order[np.argsort(offsets[order], kind="stable")]
+        if len(order):
+            self._jpeg_tables()
+        for some in _portions(order, lengths):
+            wanted = [(int(offsets[at]), int(lengths[at])) for at in some]
+            blobs = self.ranges.read(wanted, gap=gap, largest=_REQUEST)
+            yield {cells[at]: blob for at, blob in zip(some.tolist(), blobs, strict=True)}
 
-    def _span(self, cell: Cell) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return which rows and columns of the finer level a tile covers."""
-        assert self.finer is not None
-        ends: list[tuple[int, int]] = []
-        for at, length, tile in zip(cell, self.size[::-1], self.tile_size[::-1], strict=True):
-            finer = self.finer.size[1 - len(ends)]
-            first, last = at * tile, min((at + 1) * tile, length)
-            ends.append((min(finer - 1, first * finer // length), max(1, -(-last * finer // length))))
-        return ends[0], ends[1]
+    def _seen_through(self, cells: Sequence[Cell]) -> Mapping[Cell, Stored]:
+        """Read what is seen through holes: the finer levels' tiles under all of them together."""
+        holes, finer = Holes(self.size, self.tile_size, cells), self.finer
+        with ThreadPoolExecutor(THREADS, "intake-tcga-holes") as pool:
+            while finer is not None:
+                try:
+                    under = holes.under(finer.size, finer.tile_size)
+                    offsets, lengths = finer._places(under)
+                    holes.fill(lengths > 0)
+                except TooMuchError as error:
+                    raise FileFormatError(
+                        f"{self.tiff.name} cannot be shown: holes of {self.label} would be filled from {error} of "
+                        f"{finer.label}; read that level instead."
+                    ) from None
+                for portion in finer._stored(under, offsets, lengths, _GAP_BELOW):
+                    for _ in pool.map(partial(finer._paint, holes), portion.items()):
+                        pass
+                finer = finer.finer if holes.are_open else None
+        return holes.seen()
 
-    def _below(self, cell: Cell) -> list[Cell]:
-        """Return the tiles of the finer level under a tile."""
-        assert self.finer is not None
-        rows, columns = self._span(cell)
-        width, height = self.finer.tile_size
-        return [
-            (row, column)
-            for row in range(rows[0] // height, (rows[1] - 1) // height + 1)
-            for column in range(columns[0] // width, (columns[1] - 1) // width + 1)
-        ]
+    def _paint(self, holes: Holes, item: tuple[Cell, bytes]) -> None:
+        holes.paint(item[0], self.decode(*item))
+
+    def _holes_at_once(self) -> int:
+        """Return how many holes are filled together, by their own pixels and by the finer tiles under them."""
+        under, finer = 1, self.finer
+        while finer is not None:
+            across, down = (
+                tile * fine / own / other + 2
+                for tile, fine, own, other in zip(
+                    self.tile_size, finer.size, self.size, finer.tile_size, strict=True
+                )
+            )
+            under, finer = max(under, int(across * down)), finer.finer
+        return max(1, min(_HOLES // (self.tile_size[0] * self.tile_size[1]), _BELOW // under))
 
     def _places(self, cells: Sequence[Cell]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """Return the offset and length of each tile, checked; of holes, the length 0."""

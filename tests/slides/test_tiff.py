@@ -4,19 +4,22 @@ import io
 import pickle
 import struct
 import time
+import tracemalloc
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import openslide
 import pytest
 import tifffile
 from PIL import Image
-from slide_files import openslide_level, picture, psnr, write_slide
+from slide_files import TILE, openslide_level, picture, psnr, write_slide
 from slide_scans import write_scan
 
 from intake_tcga.cache.blocks import BlockFile
 from intake_tcga.cohorts.sample import catalogs_folder
 from intake_tcga.errors import FileFormatError
+from intake_tcga.slides import holes as holes_module
 from intake_tcga.slides import tiff as tiff_module
 from intake_tcga.slides.directories import Tiff
 from intake_tcga.slides.tiff import read_pyramid
@@ -108,6 +111,76 @@ def test_holes_show_the_finer_level_and_white_where_there_is_none(tmp_path):
         assert psnr(whole(level), picture(width, height, scale=1500 / width)) > 40
     write_slide(path, holes={0, 1}, factors=(1, 4))
     assert all((whole(level) == 255).all() for level in described(path).levels)
+
+
+def test_holes_are_the_same_in_whatever_is_asked_for(tmp_path, monkeypatch):
+    path = tmp_path / "a.svs"
+    write_slide(
+        path, sizes=[(1500, 1100), (701, 513), (331, 243)], some_holes=0.6, noise=9, tile=48, holes={1}
+    )
+    level = described(path).levels[2]
+    expected = whole(level)
+    monkeypatch.setattr(tiff_module, "_HOLES", 1)
+    np.testing.assert_array_equal(whole(level), expected)
+    monkeypatch.setattr(tiff_module, "PORTION", 1)
+    rows, columns = np.arange(240, 90, -7), np.arange(5, 330, 11)
+    np.testing.assert_array_equal(read_pixels(level, rows, columns), expected[np.ix_(rows, columns)])
+
+
+def test_holes_under_holes_take_the_time_of_one_level_each(tmp_path):
+    path = tmp_path / "deep.svs"
+    write_slide(
+        path, sizes=[(1000 - at, 1000 - at) for at in range(60)], holes=set(range(60)), thumbnail=False
+    )
+    level = described(path).levels[-1]
+    began = time.monotonic()
+    assert (whole(level) == 255).all()
+    assert time.monotonic() - began < 10
+
+
+def test_a_hole_over_a_huge_level_takes_the_memory_of_what_is_there(tmp_path):
+    path, side = tmp_path / "huge.svs", 20_000
+    grid = -(-side // TILE)
+    tile = imagecodecs.jpeg8_encode(np.zeros((TILE, TILE, 3), np.uint8), 90, outcolorspace="RGB")
+    with tifffile.TiffWriter(path) as writer:
+        for size, tiles in ((side, [tile] + [b""] * (grid**2 - 1)), (200, [b""])):
+            writer.write(
+                iter(tiles), shape=(size, size, 3), dtype=np.uint8, tile=(TILE, TILE), compression="jpeg",
+                compressionargs={"outcolorspace": "rgb"}, photometric="rgb", description="Aperio|MPP = 0.25",
+                metadata=None, software=False,
+            )  # fmt: skip
+    level = described(path).levels[1]
+    tracemalloc.start()
+    try:
+        pixels = whole(level)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 30e6
+    assert (pixels[:2, :2] == 0).all()
+    assert (pixels[2, :2] == round(0.6 * 255)).all()
+    assert (pixels[3:] == 255).all()
+
+
+@pytest.mark.parametrize("limit", ["_MOST_PARTS", "_MOST_PIXELS"])
+def test_holes_over_more_than_any_slide_has_are_named(tmp_path, monkeypatch, limit):
+    path = tmp_path / "bad.svs"
+    write_slide(path, holes={1})
+    monkeypatch.setattr(holes_module, limit, 3)
+    with pytest.raises(
+        FileFormatError, match=r"bad\.svs.*holes of level 1 .* from .* of level 0; read that level"
+    ):
+        whole(described(path).levels[1])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6])
+def test_holes_are_filled_in_few_requests(tmp_path, share):
+    path = tmp_path / "a.svs"
+    write_slide(path, width=20_000, height=15_000, factors=(1, 4, 16, 32), holes={0}, some_holes=share)
+    file = RangedFile(path)
+    pyramid = read_pyramid(Tiff.open(BlockFile(file, block_size=2**15), file.size, path.name), file)
+    whole(pyramid.levels[3])
+    assert file.requests <= 12
 
 
 def test_any_rows_and_columns(tmp_path):
@@ -247,8 +320,6 @@ def test_damaged_tiles_are_named(tmp_path, compression):
 
 
 def test_a_tile_of_another_size_takes_no_memory(tmp_path):
-    import imagecodecs
-
     path = tmp_path / "bad.svs"
     write_slide(path, width=240, height=240, **PLAIN)
     level = described(path).levels[0]
@@ -330,8 +401,6 @@ def test_sound_jpeg_of_any_kind_is_read(how, mode):
 def test_a_jpeg_2000_tile_of_another_size_is_refused_before_it_is_decoded(
     tmp_path, monkeypatch, place, numbers, said
 ):
-    import imagecodecs
-
     path = tmp_path / "bad.svs"
     write_slide(path, width=240, height=240, compression="jpeg2000", **PLAIN)
     (at,), _ = described(path).levels[0]._places([(0, 0)])
@@ -346,8 +415,6 @@ def test_a_jpeg_2000_tile_of_another_size_is_refused_before_it_is_decoded(
 
 
 def test_jpeg_2000_in_boxes(tmp_path):
-    import imagecodecs
-
     path, pixels = tmp_path / "a.tif", picture(240, 240)
     tile = imagecodecs.jpeg2k_encode(pixels, codecformat="jp2", reversible=True)
     with tifffile.TiffWriter(path) as writer:
