@@ -229,8 +229,13 @@ class Crew:
         except BaseExceptionGroup as failures:
             failed = failures.exceptions[0]
         if failed is not None:
-            # Here, since raised above it would have the group that it is in for its context, and so never pickle.
-            raise failed
+            # Raised out here, where the group does not become its context: that is a ring, which no pickle takes on its
+            # way from a worker. Nor does any take all that clients raise, which nobody is shown.
+            failed.__context__ = None
+            try:
+                raise failed
+            finally:
+                del failed  # its traceback has this frame
 
     async def _one(self, piece: Piece, attempt: _Attempt, pin: Pin) -> None:
         patience = Patience(self.budget)

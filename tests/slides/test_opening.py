@@ -168,7 +168,7 @@ def test_dask_chunks_are_whole_tiles_and_pickle(path):
     np.testing.assert_array_equal(image.values, openslide_level(path, 0))
 
 
-def test_it_works_on_a_cluster(path):
+def test_it_works_on_a_cluster_errors_included(path, gdc, slide):
     distributed = pytest.importorskip("distributed")
     expected = open_slide(path, mpp=1.0)["image"].values
     with (
@@ -177,6 +177,10 @@ def test_it_works_on_a_cluster(path):
     ):
         ds = open_slide(path, mpp=1.0, chunks={"y": 128})
         np.testing.assert_array_equal(ds["image"].values, expected)
+        gone = open_slide(slide, mpp=1.0, chunks={}, endpoint=gdc.endpoint)["image"]
+        gdc.fail("data", status(404), times=None)
+        with pytest.raises(RemoteNotFoundError, match="does not exist"):
+            gone.data.compute()
 
 
 def test_images_beside_the_levels(path):

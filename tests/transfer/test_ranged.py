@@ -325,6 +325,19 @@ def test_what_retries_cannot_cure_is_not_retried(server):
     assert len(server.requests) == 3
 
 
+@pytest.mark.parametrize("fault", [faults.status(404), faults.drop(0), faults.redirect("/a.h5")])
+def test_errors_pickle_with_all_that_hangs_on_them(server, fault):
+    """As dask's workers send them, with traceback and context."""
+    pickling = pytest.importorskip("tblib.pickling_support")
+    server.fail("a.h5", fault, times=None)
+    with pytest.raises(TransferError) as raised:
+        ranged(server).read(FAR)
+    pickling.install(raised.value)
+    copy = pickle.loads(pickle.dumps(raised.value))
+    assert type(copy) is type(raised.value)
+    assert str(copy) == str(raised.value)
+
+
 def test_redirects(server):
     with FaultyServer() as front:
         front.fail("x", faults.redirect(server.url("a.h5")), times=None)
