@@ -122,6 +122,7 @@ class SlideSource:
         return RangedFile(
             self.url,
             size=None if self.slide is None else self.slide.size,
+            md5=None if self.slide is None else self.slide.md5,
             storage_options=self.storage_options,
             offline=self.cache.offline,
             budget=self.cache.budget,

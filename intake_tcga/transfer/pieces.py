@@ -58,10 +58,11 @@ class Identity:
 class Pin:
     """The identity that the first answer showed: every later one must show the same."""
 
-    def __init__(self, shown_url: str, size: int | None, identity: Identity | None = None) -> None:
+    def __init__(self, shown_url: str, size: int | None, md5: str | None = None) -> None:
         self.shown_url = shown_url
         self.size = size
-        self.identity = identity
+        self.md5 = md5  # hexadecimal, of the whole file that is meant
+        self.identity: Identity | None = None
 
     @property
     def validator(self) -> str | None:
@@ -88,6 +89,27 @@ class Pin:
         elif validator != self.identity.validator:
             raise self.changed(f"its tag was {self.identity.validator} and is {validator}")
 
+    def check_md5(self, said: str | None, body: Bytes) -> None:
+        """Compare what an answer says of the file's MD5 with the one that is meant.
+
+        By the letter of HTTP it is the MD5 of the answer's own ``body``, which tells nothing of the file; servers of
+        files (the GDC's) send that of the whole.
+        """
+        if self.md5 is None or said in {None, self.md5} or said == _md5(body):
+            return
+        raise self._other(said)
+
+    def check_whole(self, body: Bytes) -> None:
+        """Compare all bytes of a file with the MD5 that is meant."""
+        if self.md5 is not None and (found := _md5(body)) != self.md5:
+            raise self._other(found)
+
+    def _other(self, md5: str | None) -> IntegrityError:
+        return IntegrityError(
+            f"{self.shown_url} has the md5 {md5} where {self.md5} is expected; it is not the file that was meant: look "
+            "up what is there now."
+        )
+
     def changed(self, how: str) -> IntegrityError:
         """Return the error for a file that is no longer what it was."""
         return IntegrityError(f"{self.shown_url} has changed since it was opened ({how}); open it again.")
@@ -104,6 +126,10 @@ class Pin:
             f"{self.shown_url} has {size} bytes, so none at {offset:,}–{offset + length:,}: it is damaged, or not "
             "what it was taken for."
         )
+
+
+def _md5(body: Bytes) -> str:
+    return hashlib.md5(body, usedforsecurity=False).hexdigest()
 
 
 @dataclass

@@ -31,6 +31,8 @@ class RangedFile:
         A path, or any URL that fsspec opens, chained or not.
     size : int, optional
         Bytes the file must have; the first answer is checked against it.
+    md5 : str, optional
+        Hexadecimal MD5 of the whole file; each answer over HTTP that says one (``Content-MD5``) is checked against it.
     storage_options : mapping, optional
         Options of fsspec: flat for the URL's own protocol, or keyed by protocol. Never changed.
     offline : bool
@@ -62,6 +64,7 @@ class RangedFile:
         url: str | Path,
         *,
         size: int | None = None,
+        md5: str | None = None,
         storage_options: Mapping[str, Any] | None = None,
         offline: bool = False,
         budget: Budget | None = None,
@@ -78,7 +81,7 @@ class RangedFile:
             {} if headers is None else headers
         )  # may read a secret when asked for
         self._concurrency = concurrency
-        self._pin = Pin(self.shown_url, size)
+        self._pin = Pin(self.shown_url, size, md5)
         self._tally = Tally()
         self._reader: Reader | None = None
         self._pid = os.getpid()
@@ -151,7 +154,7 @@ class RangedFile:
         FileFormatError
             A range is not inside the file, or negative.
         IntegrityError
-            The file is not of the expected size, or has changed since it was first read.
+            The file is not of the expected size or MD5, or has changed since it was first read.
         OfflineError
             ``offline`` and the URL is not local.
         MissingFileError, RemoteNotFoundError, AccessDeniedError, OptionError

@@ -88,6 +88,7 @@ class HttpRanges:
             self._tally.add(0, piece.have - before)
         if piece.have < piece.length:
             raise TransientError(f"the answer ended after {piece.have:,} of {piece.length:,} bytes")
+        pin.check_md5(head.md5, piece.view[before:])
 
     def _judged(self, piece: Piece, head: Head, pin: Pin) -> int:
         """Return the bytes that a ranged answer has, after checking that they are of the range and file meant."""
@@ -139,6 +140,7 @@ class HttpRanges:
             self._tally.add(0, len(body))
         if len(body) != length:
             raise TransientError(f"the answer ended after {len(body):,} of {length:,} bytes")
+        pin.check_whole(body)
         self._whole = bytes(body)
         self._cut(piece, self._whole, pin)
 

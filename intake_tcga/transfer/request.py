@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import email.utils
 import os
 import re
@@ -144,6 +145,14 @@ class Head:
         """The entity tag, unless it is a weak one, which promises no equal bytes."""
         etag = self.headers.get("ETag")
         return etag if etag and not etag.startswith("W/") else None
+
+    @property
+    def md5(self) -> str | None:
+        """The MD5 that a server says, in hexadecimal: in base64, as HTTP has it, or in hexadecimal, as the GDC."""
+        said = self.headers.get("Content-MD5", "").strip()
+        if re.fullmatch(r"[0-9a-fA-F]{32}", said):
+            return said.lower()
+        return base64.b64decode(said).hex() if re.fullmatch(r"[0-9A-Za-z+/]{22}==", said) else None
 
     @property
     def length(self) -> int | None:

@@ -454,6 +454,14 @@ def test_a_slide_that_changed_is_noticed(gdc, slide, method):
         open_slide(slide, mpp=15.0, method=method, endpoint=gdc.endpoint)
 
 
+def test_other_bytes_of_the_same_size_are_noticed(gdc, slide):
+    early = open_slide(slide, mpp=15.0, endpoint=gdc.endpoint)
+    gdc.files[0] = gdc_slide(1, body=gdc.files[0].content[:-1] + b"x")
+    for changed in (lambda: early, lambda: open_slide(slide, mpp=15.0, endpoint=gdc.endpoint, keep=False)):
+        with pytest.raises(IntegrityError, match=f"where {slide.md5} is expected"):
+            changed()["image"].values  # noqa: B018
+
+
 def test_offline(gdc, slide, path):
     with pytest.raises(OfflineError):
         open_slide(slide, mpp=15.0, endpoint=gdc.endpoint, offline=True)

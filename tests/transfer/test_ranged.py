@@ -1,7 +1,9 @@
 """Ranges of files on misbehaving servers, on S3, in memory and here: right bytes of one version, or a clear error."""
 
 import asyncio
+import base64
 import gc
+import hashlib
 import itertools
 import os
 import pickle
@@ -267,6 +269,42 @@ def test_the_size_that_was_expected(server):
     assert right(ranged(server, size=SIZE))
     with pytest.raises(IntegrityError, match=r"3,000,000 bytes where 3,000,001 are expected"):
         ranged(server, size=SIZE + 1).read([(0, 5)])
+
+
+def of_each_part(reply):
+    """Say the digest of the answer's own bytes, as HTTP has it."""
+    reply.extra["Content-MD5"] = base64.b64encode(hashlib.md5(reply.rest()).digest()).decode()
+    faults.good(reply)
+
+
+def test_the_md5_that_was_expected(server):
+    md5 = hashlib.md5(BODY)
+    for said in (
+        md5.hexdigest(),
+        md5.hexdigest().upper(),
+        base64.b64encode(md5.digest()).decode(),
+        "no digest",
+    ):
+        server.headers["Content-MD5"] = said
+        assert right(ranged(server, md5=md5.hexdigest()))
+    for other in ("0" * 32, base64.b64encode(bytes(16)).decode()):
+        server.headers["Content-MD5"] = other
+        with pytest.raises(
+            IntegrityError, match=f"has the md5 {'0' * 32} where {md5.hexdigest()} is expected"
+        ):
+            ranged(server, md5=md5.hexdigest()).read([(0, 5)])
+        assert right(ranged(server))
+    server.headers.clear()
+    server.fail("a.h5", of_each_part, times=None)
+    assert right(ranged(server, md5=md5.hexdigest()))
+
+
+def test_a_small_file_that_is_read_whole_is_hashed(server):
+    server.ranges = False
+    server.bodies["small"] = body = BODY[:1000]
+    assert ranged(server, "small", md5=hashlib.md5(body).hexdigest()).read([(5, 3)]) == [body[5:8]]
+    with pytest.raises(IntegrityError, match="is expected"):
+        ranged(server, "small", md5="0" * 32).read([(5, 3)])
 
 
 @pytest.mark.parametrize("known", [True, False])
