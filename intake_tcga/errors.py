@@ -55,6 +55,9 @@ class ManifestError(IntakeTcgaError, ValueError):
 class TransferError(IntakeTcgaError, OSError):
     """Bytes could not be fetched, after every retry that could have helped."""
 
+    answer: str = ""
+    """Of a refusal, what the server said: its status, and the message in its answer if there was one."""
+
 
 class RemoteNotFoundError(TransferError, FileNotFoundError):
     """The server answered that the file does not exist (404 or 410)."""

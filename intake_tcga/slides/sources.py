@@ -25,6 +25,7 @@ from intake_tcga.remote import RemoteFile, name_problem, redact
 from intake_tcga.slides.directories import Tiff
 from intake_tcga.slides.header import Header
 from intake_tcga.slides.pyramid import Pyramid
+from intake_tcga.slides.refusal import GdcFile, explained
 from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.tiff import read_header, read_pyramid
 from intake_tcga.slides.tile_service import ServiceLevel, TileService
@@ -119,7 +120,7 @@ class SlideSource:
 
     def ranged(self) -> RangedFile:
         """Return the slide's file, to be read by ranges."""
-        return RangedFile(
+        file = (RangedFile if self.slide is None else GdcFile)(
             self.url,
             size=None if self.slide is None else self.slide.size,
             md5=None if self.slide is None else self.slide.md5,
@@ -129,6 +130,9 @@ class SlideSource:
             headers=self._headers,
             concurrency=self.at_once,
         )
+        if isinstance(file, GdcFile):
+            file.name, file.with_token = self.name, bool(self._headers)
+        return file
 
     def pyramid(self, *, keep: bool) -> Pyramid:
         """Describe the slide by its own file, read by ranges; ``keep`` its header on disk for the next time."""
@@ -199,7 +203,8 @@ class SlideSource:
             return self, lambda: None
         was_there = self.is_cached
         options = self._options_of_download()
-        path = self.cache.fetch(self._remote_file(), storage_options=options, cancelled=self.cancelled)
+        with explained(self.name, with_token=bool(self._headers)):
+            path = self.cache.fetch(self._remote_file(), storage_options=options, cancelled=self.cancelled)
         return self._at(path), lambda: None if was_there else _remove(path)
 
     def _at(self, path: Path) -> SlideSource:

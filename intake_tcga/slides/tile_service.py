@@ -17,6 +17,7 @@ import numpy as np
 
 from intake_tcga.errors import FileFormatError, RemoteNotFoundError
 from intake_tcga.slides.deep_zoom import DeepZoom
+from intake_tcga.slides.refusal import explained
 from intake_tcga.slides.tile_codecs import load_pillow
 from intake_tcga.slides.tiles import Cell, Pixels, Stored
 from intake_tcga.transfer import read_small
@@ -84,13 +85,14 @@ class TileService:
         options = {**self.storage_options}
         if self.headers:
             options["headers"] = {**options.get("headers", {}), **self.headers}
-        return read_small(
-            f"{self.endpoint}/{path}",
-            limit=limit,
-            storage_options=options,
-            offline=self.offline,
-            budget=self.budget,
-        )
+        with explained(self.name, with_token=bool(self.headers)):
+            return read_small(
+                f"{self.endpoint}/{path}",
+                limit=limit,
+                storage_options=options,
+                offline=self.offline,
+                budget=self.budget,
+            )
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class HttpAnswer:
         """Put the head, the body in blocks, and how it ended into the pipe; in the network's thread."""
         try:
             async with await self._request() as response:
-                self._pipe.put(Head.of(response))
+                self._pipe.put(await Head.of(response, self._budget))
                 if response.status in {200, 206}:
                     await self._pipe.opened()
                     async for chunk in paced(response.content, self._budget):

@@ -64,7 +64,7 @@ class HttpRanges:
         return headers
 
     async def _take(self, piece: Piece, response: aiohttp.ClientResponse, pin: Pin) -> None:
-        head = Head.of(response)
+        head = await Head.of(response, self._budget)
         if head.status == 412 and pin.validator:
             raise pin.changed("the server no longer has it")
         if head.status == 416 and not head.downgraded:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import email.utils
+import json
 import os
 import re
 import time
@@ -22,14 +23,19 @@ from intake_tcga.errors import (
     RemoteNotFoundError,
     TransferError,
 )
+from intake_tcga.remote import redact
 from intake_tcga.transfer.budget import Budget
 from intake_tcga.transfer.options import wrong_options
 from intake_tcga.transfer.reply import TransientError
 
 READ_SIZE = 2**20  # bytes that may wait in a connection's buffer before the sender is held back
 _WORTH_RETRYING = {408, 425, 429}
+_WITH_REASON = {400, 401, 403}
+_LARGEST_REASON = 64 * 1024  # bytes of an answer that says why
+_LONGEST_REASON = 200  # characters of it that are shown
 _OF_ONE_HOST = {"x-auth-token"}
 """Headers with credentials that are for the host alone that is asked (the GDC's token)."""
+_SECRET = {*_OF_ONE_HOST, "authorization", "cookie", "proxy-authorization"}
 
 
 def must_be_outside(loop: asyncio.AbstractEventLoop, shown_url: str) -> None:
@@ -103,12 +109,16 @@ class Head:
     status: int
     headers: Mapping[str, str]
     downgraded: bool
+    reason: str = ""
+    """Of a refusal, why, in the server's words."""
 
     @classmethod
-    def of(cls, response: aiohttp.ClientResponse) -> Head:
-        """Take note of a response's head."""
+    async def of(cls, response: aiohttp.ClientResponse, budget: Budget) -> Head:
+        """Take note of a response's head, and of the message that a refusal has as its body."""
         hops = [earlier.url.scheme for earlier in response.history]
-        return cls(response.status, response.headers, "https" in hops and response.url.scheme != "https")
+        downgraded = "https" in hops and response.url.scheme != "https"
+        reason = await _reason(response, budget) if response.status in _WITH_REASON else ""
+        return cls(response.status, response.headers, downgraded, reason)
 
     def check(self, shown_url: str) -> None:
         """Raise unless a body follows: what kind of error tells whether another attempt may help."""
@@ -125,9 +135,11 @@ class Head:
             retry_after = _seconds(self.headers.get("Retry-After"))
             raise TransientError(f"the server answers HTTP {status}", retry_after)
         if status in {401, 403}:
-            raise AccessDeniedError(
-                f"{shown_url} may not be read: the server refused the credentials, or wants some (HTTP {status}); "
-                "check storage_options."
+            raise self._refused(
+                AccessDeniedError(
+                    f"{shown_url} may not be read: the server refused the credentials, or wants some "
+                    f"(HTTP {status}); check storage_options."
+                )
             )
         if status == 407:
             raise TransferError(
@@ -138,7 +150,14 @@ class Head:
                 f"{shown_url} redirects elsewhere (HTTP {status}), where its token or question is not taken; "
                 "give the address that it leads to, if you trust it."
             )
-        raise TransferError(f"{shown_url} cannot be read: the server answers HTTP {status}. Check the URL.")
+        refusal = TransferError(
+            f"{shown_url} cannot be read: the server answers HTTP {status}. Check the URL."
+        )
+        raise self._refused(refusal) if status in _WITH_REASON else refusal
+
+    def _refused(self, error: TransferError) -> TransferError:
+        error.answer = f"HTTP {self.status}" + (f": {self.reason}" if self.reason else "")
+        return error
 
     @property
     def strong_etag(self) -> str | None:
@@ -177,6 +196,26 @@ class Head:
         """The file's size, as an answer says it that has no such range (416)."""
         found = re.fullmatch(r"bytes \*/(\d+)", self.headers.get("Content-Range", "").strip())
         return _number(found[1]) if found else None
+
+
+async def _reason(response: aiohttp.ClientResponse, budget: Budget) -> str:
+    """Read why a server refuses, where it says so as ``{"message": …}``; shortened, without what was sent in secret."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(budget.stall_timeout):
+            while (chunk := await response.content.readany()) and len(body) <= _LARGEST_REASON:
+                body += chunk
+        message = json.loads(body)["message"]
+    except (TimeoutError, OSError, aiohttp.ClientError, ValueError, LookupError, TypeError, RecursionError):
+        return ""
+    if not isinstance(message, str):
+        return ""
+    for name, value in response.request_info.headers.items():
+        if name.lower() in _SECRET and value:
+            message = message.replace(value, "…")
+    message = re.sub(r"\w+://\S+", lambda found: redact(found.group()), message)
+    shown = " ".join("".join(sign if sign.isprintable() else " " for sign in message).split()).rstrip(".")
+    return shown if len(shown) <= _LONGEST_REASON else shown[:_LONGEST_REASON] + "…"
 
 
 def failure(error: Exception, shown_url: str, budget: Budget, given: Sequence[str] = ()) -> Exception:

@@ -446,6 +446,24 @@ def test_refusals_are_typed(gdc, slide, impatient, method, fault, kind):
         open_slide(slide, mpp=15.0, method=method, endpoint=gdc.endpoint, cache=impatient)["image"].values  # noqa: B018
 
 
+@pytest.mark.parametrize("method", ["ranges", "tiles", "download"])
+def test_refusals_say_why_and_what_to_do(gdc, slide, impatient, method):
+    how = {"mpp": 15.0, "method": method, "endpoint": gdc.endpoint, "cache": impatient}
+    with pytest.raises(AccessDeniedError, match=r"invalid or expired.*check the token.*GDC_TOKEN") as refused:
+        open_slide(slide, token="wr0ng", **how)
+    assert slide.file_name in str(refused.value)
+    for name in ("data", "tile"):
+        gdc.fail(name, answers({"message": f"No access for {TOKEN}. " + "why " * 100}, 400), times=None)
+    with pytest.raises(TransferError, match="HTTP 400: No access for ….*why…") as refused:
+        open_slide(slide, token=TOKEN, **how)
+    assert len(str(refused.value)) < 500
+    gdc._faults.clear()
+    for name in ("data", "tile"):
+        gdc.fail(name, status(403), times=None)
+    with pytest.raises(AccessDeniedError, match=r"\(HTTP 403\); a controlled slide needs a token"):
+        open_slide(slide, **how)
+
+
 @pytest.mark.parametrize("method", ["ranges", "download"])
 def test_a_slide_that_changed_is_noticed(gdc, slide, method):
     gdc.files[0].__dict__.pop("content", None)
