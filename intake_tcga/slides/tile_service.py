@@ -72,14 +72,18 @@ class TileService:
         Raises
         ------
         TransferError
-            It could not be fetched.
+            It could not be fetched; if it is not there, the message says how to read the slide instead.
         """
         left, top, right, bottom = zoom.tile(level, column, row)
-        with _turns:
-            return self._ask(
-                f"tile/{self.file_id}?level={level}&x={column}&y={row}",
-                4 * (right - left) * (bottom - top) + 2**16,
-            )
+        most = 4 * (right - left) * (bottom - top) + 2**16
+        try:
+            with _turns:
+                return self._ask(f"tile/{self.file_id}?level={level}&x={column}&y={row}", most)
+        except RemoteNotFoundError:
+            raise RemoteNotFoundError(
+                f"The tile service describes {self.name} and does not have its tile {column}, {row} of level {level}; "
+                "read the slide itself, with method='ranges'."
+            ) from None
 
     def _ask(self, path: str, limit: int) -> bytes:
         options = {**self.storage_options}

@@ -368,6 +368,13 @@ def test_a_slide_without_tiles_names_ranges(gdc):
         open_slide(slide_of(gdc.files[1]), mpp=15.0, method="tiles", endpoint=gdc.endpoint)
 
 
+def test_tiles_that_are_not_there_name_the_slide_and_ranges(gdc, slide):
+    ds = open_slide(slide, mpp=15.0, method="tiles", endpoint=gdc.endpoint)
+    gdc.fail("tile", status(404), times=None)
+    with pytest.raises(RemoteNotFoundError, match=f"describes {slide.file_name} .*method='ranges'"):
+        ds["image"].values  # noqa: B018
+
+
 def test_a_download_is_verified_and_read_from_disk(gdc, slide, path, cache_dir):
     ds = open_slide(slide, mpp=15.0, method="download", endpoint=gdc.endpoint)
     asked = len(gdc.requests)
