@@ -82,6 +82,9 @@ def save_images(
 ) -> pd.DataFrame:
     """Save an image of each slide at exactly one µm/px; what an earlier run saved is left as it is.
 
+    A slide is the same as an earlier run's by its md5 at the GDC, by a local file's size and time of change, or by the
+    whole URL, whose bytes are not asked for then.
+
     Parameters
     ----------
     slides : sequence
@@ -326,7 +329,7 @@ def _recipe(source: SlideSource, view: View, method: str, format: str, quality: 
         stat = Path(source.url).stat()
         identity = (source.url, stat.st_size, stat.st_mtime_ns)
     else:
-        identity = source.shown_url
+        identity = source.url  # all of it: a query may say which file; the digest alone is kept
     wanted = [view.mpp, *(getattr(view, name) for name in _OF_VIEW)]
     return _digest(repr((identity, wanted, method, format, quality if format == "jpeg" else None)))
 

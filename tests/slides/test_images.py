@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from faulty_server import FaultyServer
 from gdc_server import GdcServer, gdc_slide, refuses
 from PIL import Image
 from slide_files import write_slide
@@ -111,6 +112,16 @@ def test_what_is_there_is_not_made_again(gdc, tmp_path, monkeypatch):
     made.clear()
     save_images(slides, tmp_path, mpp=2.0, mpp_base=0.5, endpoint=gdc.endpoint)
     assert len(made) == 4, "another µm/px is another image"
+
+
+def test_urls_that_differ_in_their_query_are_other_slides(paths, tmp_path):
+    with FaultyServer({"get": paths[0].read_bytes()}) as server:
+        first = save_images([server.url("get?id=1")], tmp_path, mpp=2.0, keep=False)
+        assert save_images([server.url("get?id=1")], tmp_path, mpp=2.0).equals(first)
+        server.bodies["get"] = paths[1].read_bytes()
+        second = save_images([server.url("get?id=2")], tmp_path, mpp=2.0)
+    assert second["sha256"][0] != first["sha256"][0]
+    assert "id=" not in (tmp_path / "index.csv").read_text()
 
 
 def test_an_index_that_was_cut_off_loses_one_line(paths, tmp_path, monkeypatch):
