@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from intake_tcga.cache.store import VerifiedFileCache
 from intake_tcga.errors import IntakeTcgaError, OptionError
 from intake_tcga.progress import can_show
+from intake_tcga.slides.asking import AT_ONCE
 from intake_tcga.slides.scale import is_whole
-from intake_tcga.slides.sources import AT_ONCE, SlideSource
+from intake_tcga.slides.sources import SlideSource
 from intake_tcga.slides.tile_codecs import load_codecs, load_pillow
 
 Result = TypeVar("Result")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -22,10 +22,10 @@ from intake_tcga.errors import (
     OptionError,
 )
 from intake_tcga.remote import RemoteFile, name_problem, redact
+from intake_tcga.slides.asking import AT_ONCE, GdcFile, asking
 from intake_tcga.slides.directories import Tiff
 from intake_tcga.slides.header import Header
 from intake_tcga.slides.pyramid import Pyramid
-from intake_tcga.slides.refusal import GdcFile, explained
 from intake_tcga.slides.slide import Slide
 from intake_tcga.slides.tiff import read_header, read_pyramid
 from intake_tcga.slides.tile_service import ServiceLevel, TileService
@@ -35,9 +35,6 @@ from intake_tcga.transfer.ranged import RangedFile
 
 Method = Literal["ranges", "tiles", "download"]
 METHODS = ("ranges", "tiles", "download")
-
-AT_ONCE = 4
-"""Requests under way at once for one slide, as the GDC asks of its users."""
 
 _OF_SLIDES = (
     *("file_id", "file_name", "barcode", "case", "project", "primary_site", "disease_type"),
@@ -71,6 +68,8 @@ class SlideSource:
     token: Token = field(default_factory=Token)
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
     at_once: int = AT_ONCE
+    """Requests under way at once for this slide."""
+
     cancelled: Callable[[], bool] = field(default=_never, repr=False, compare=False)
     """Asked while the whole file is downloaded; True ends that."""
 
@@ -167,7 +166,8 @@ class SlideSource:
         zoom = service.pyramid()
         header: Header | None = None
         if header_needed:
-            header, size = read_header(self._tiff(self.ranged(), keep=keep))
+            alone = replace(self, at_once=1)  # tiles of other slides may be under way
+            header, size = read_header(self._tiff(alone.ranged(), keep=keep))
             if size != zoom.size(zoom.top):  # µm/px of the one would be wrong for pixels of the other
                 raise FileFormatError(
                     f"The tile service describes {self.name} with {zoom.width:,} × {zoom.height:,} pixels, and its own "
@@ -203,7 +203,7 @@ class SlideSource:
             return self, lambda: None
         was_there = self.is_cached
         options = self._options_of_download()
-        with explained(self.name, with_token=bool(self._headers)):
+        with asking(self.name, with_token=bool(self._headers)):
             path = self.cache.fetch(self._remote_file(), storage_options=options, cancelled=self.cancelled)
         return self._at(path), lambda: None if was_there else _remove(path)
 

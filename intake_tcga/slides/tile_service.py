@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 import json
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,17 +15,15 @@ from typing import Any
 import numpy as np
 
 from intake_tcga.errors import FileFormatError, RemoteNotFoundError
+from intake_tcga.slides.asking import AT_ONCE, asking
 from intake_tcga.slides.deep_zoom import DeepZoom
-from intake_tcga.slides.refusal import explained
 from intake_tcga.slides.tile_codecs import load_pillow
 from intake_tcga.slides.tiles import Cell, Pixels, Stored
 from intake_tcga.transfer import read_small
 from intake_tcga.transfer.budget import Budget
 
 _LARGEST_METADATA = 64 * 1024
-_AT_ONCE = 4
 _PORTION = 64  # tiles: of 512 pixels, about 4 MB as they are sent
-_turns = threading.BoundedSemaphore(_AT_ONCE)  # of all slides of this process: one service serves them all
 _ATTEMPTS = 3
 
 
@@ -77,8 +74,7 @@ class TileService:
         left, top, right, bottom = zoom.tile(level, column, row)
         most = 4 * (right - left) * (bottom - top) + 2**16
         try:
-            with _turns:
-                return self._ask(f"tile/{self.file_id}?level={level}&x={column}&y={row}", most)
+            return self._ask(f"tile/{self.file_id}?level={level}&x={column}&y={row}", most)
         except RemoteNotFoundError:
             raise RemoteNotFoundError(
                 f"The tile service describes {self.name} and does not have its tile {column}, {row} of level {level}; "
@@ -89,7 +85,7 @@ class TileService:
         options = {**self.storage_options}
         if self.headers:
             options["headers"] = {**options.get("headers", {}), **self.headers}
-        with explained(self.name, with_token=bool(self.headers)):
+        with asking(self.name, with_token=bool(self.headers)):
             return read_small(
                 f"{self.endpoint}/{path}",
                 limit=limit,
@@ -119,7 +115,7 @@ class ServiceLevel:
 
     def fetch(self, cells: Sequence[Cell]) -> Iterator[dict[Cell, Stored]]:
         """Fetch tiles, a few at once."""
-        pool = ThreadPoolExecutor(_AT_ONCE, "intake-tcga-tiles")
+        pool = ThreadPoolExecutor(AT_ONCE, "intake-tcga-tiles")
         try:
             for start in range(0, len(cells), _PORTION):
                 some = cells[start : start + _PORTION]

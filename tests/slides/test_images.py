@@ -114,6 +114,15 @@ def test_what_is_there_is_not_made_again(gdc, tmp_path, monkeypatch):
     assert len(made) == 4, "another µm/px is another image"
 
 
+@pytest.mark.parametrize("method", ["ranges", "tiles", "download"])
+def test_many_workers_ask_for_no_more_at_once_than_few(paths, tmp_path, method):
+    picture = np.zeros((1000, 1300, 3), np.uint8)
+    files = [gdc_slide(at, body=paths[0].read_bytes(), picture=picture) for at in range(12)]
+    with GdcServer(files, latency=0.05) as gdc:
+        save_images(slides_of(gdc), tmp_path, mpp=1.0, workers=12, method=method, endpoint=gdc.endpoint)
+        assert 2 <= gdc.busiest <= 4
+
+
 def test_urls_that_differ_in_their_query_are_other_slides(paths, tmp_path):
     with FaultyServer({"get": paths[0].read_bytes()}) as server:
         first = save_images([server.url("get?id=1")], tmp_path, mpp=2.0, keep=False)

@@ -1,7 +1,8 @@
-"""What the GDC says when it refuses a slide, and what can be done then."""
+"""How the GDC is asked for slides: a few requests at a time, and what it refuses is explained."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -9,10 +10,17 @@ from intake_tcga.errors import TransferError
 from intake_tcga.transfer.byte_ranges import Range
 from intake_tcga.transfer.ranged import RangedFile
 
+AT_ONCE = 4
+"""Requests under way at once, as the GDC asks of its users."""
+
+_turns = threading.BoundedSemaphore(AT_ONCE)  # of all slides of this process: one service serves them all
+
 
 @contextmanager
-def explained(name: str, *, with_token: bool) -> Iterator[None]:
-    """Let a refusal name the slide, the GDC's own reason and the next step; other errors pass as they are.
+def asking(name: str, *, with_token: bool) -> Iterator[None]:
+    """Wait for a turn, and let a refusal name the slide, the GDC's reason and the next step; other errors pass.
+
+    A turn is that of one request, or of one slide's requests where it alone is read.
 
     Parameters
     ----------
@@ -27,7 +35,8 @@ def explained(name: str, *, with_token: bool) -> Iterator[None]:
         Of the kind that was raised.
     """
     try:
-        yield
+        with _turns:
+            yield
     except TransferError as error:
         if not error.answer:
             raise
@@ -40,7 +49,7 @@ def explained(name: str, *, with_token: bool) -> Iterator[None]:
 
 
 class GdcFile(RangedFile):
-    """A slide's file at the GDC, whose refusals are explained wherever it is read."""
+    """A slide's file at the GDC, of a known size, which is asked for so wherever it is read."""
 
     name = ""
     with_token = False
@@ -49,10 +58,10 @@ class GdcFile(RangedFile):
         self, ranges: Sequence[Range], *, gap: int = 32 * 1024, largest: int = 8 * 2**20
     ) -> list[bytes | memoryview]:
         """Read many ranges at once; see :meth:`RangedFile.read`."""
-        with explained(self.name, with_token=self.with_token):
+        with asking(self.name, with_token=self.with_token):
             return super().read(ranges, gap=gap, largest=largest)
 
     def head(self, length: int) -> memoryview:
         """Read the first bytes; see :meth:`RangedFile.head`."""
-        with explained(self.name, with_token=self.with_token):
+        with asking(self.name, with_token=self.with_token):
             return super().head(length)
