@@ -21,7 +21,7 @@ from intake_tcga.errors import (
     OfflineError,
     OptionError,
 )
-from intake_tcga.remote import RemoteFile, name_problem, redact
+from intake_tcga.remote import RemoteFile, chain_links, name_problem, redact
 from intake_tcga.slides.asking import AT_ONCE, GdcFile, asking
 from intake_tcga.slides.directories import Tiff
 from intake_tcga.slides.header import Header
@@ -239,8 +239,12 @@ class SlideSource:
 
 
 def _file_name(url: str) -> str:
-    """Return the last part of a URL's path, if it is a plain file name."""
-    name = unquote(urlsplit(redact(url)).path.rpartition("/")[2])
+    """Return the last part of a URL's path, of a chain that of the member, if it is a plain file name."""
+    links = [
+        link for link in chain_links(redact(url)) if "://" in link
+    ]  # a cache's has no path: filecache::…
+    path = links[0].partition("://")[2] if len(links) > 1 else urlsplit(links[0]).path if links else ""
+    name = unquote(path.rpartition("/")[2])
     return "slide" if name_problem(name) else name
 
 

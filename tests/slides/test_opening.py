@@ -27,6 +27,7 @@ from intake_tcga.errors import (
 from intake_tcga.slides import pixels, tiff, tiles
 from intake_tcga.slides.opening import open_slide
 from intake_tcga.slides.slide import Slide
+from intake_tcga.slides.sources import SlideSource
 from intake_tcga.slides.tiff import TiffLevel
 from intake_tcga.transfer.budget import Budget
 
@@ -253,6 +254,19 @@ def test_a_relative_path_outlives_its_working_directory(path, tmp_path, monkeypa
     monkeypatch.chdir(tmp_path)
     assert pickle.loads(kept)["image"].identical(ds["image"].load())
     assert ds.attrs["intake_tcga:source_url"] == str(path)
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("zip://a.svs::file:///z.zip", "a.svs"),
+        ("filecache::zip://in/b%20c.svs::https://host/z.zip?key=1", "b c.svs"),
+        ("filecache::https://me:secret@host/folder/a.svs?key=1", "a.svs"),
+        ("https://host", "slide"),
+    ],
+)
+def test_a_slide_of_a_chain_is_called_after_its_own_file(url, name, cache_dir):
+    assert SlideSource.local_or_url(url, VerifiedFileCache(cache_dir)).name == name
 
 
 def test_a_folder_is_no_slide(path, monkeypatch):
