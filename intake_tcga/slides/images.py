@@ -313,7 +313,8 @@ def _read_index(path: Path) -> list[SavedImage]:
 
 
 def _image_names(sources: Sequence[SlideSource], mpp: float, ending: str) -> list[str]:
-    names = [f"{source.name.removesuffix('.svs')}.{mpp:g}um.{ending}" for source in sources]
+    scale = repr(mpp).removesuffix(".0")  # all digits: another µm/px is another image
+    names = [f"{source.name.removesuffix('.svs')}.{scale}um.{ending}" for source in sources]
     if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise OptionError(
             f"Several slides would be saved as {', '.join(twice)}; save them to folders of their own."

@@ -258,6 +258,12 @@ def test_names_that_meet_are_refused_and_repeated_slides_count_once(folder, tmp_
     assert len(save_images([folder / "0.svs", folder / "0.svs"], tmp_path / "out", mpp=2.0)) == 1
 
 
+def test_images_of_all_but_equal_resolutions_have_names_of_their_own(paths, tmp_path):
+    for mpp in (15.0, 15.00001):
+        save_images(paths[:1], tmp_path, mpp=mpp)
+    assert {path.name for path in tmp_path.glob("*.png")} == {"0.15um.png", "0.15.00001um.png"}
+
+
 def test_a_folder_that_cannot_be(paths, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match="cannot be written to"):
