@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import re
 import secrets
 import threading
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 Format = Literal["png", "jpeg", "tiff"]
 _ENDINGS: dict[str, str] = {"png": "png", "jpeg": "jpg", "tiff": "tif"}
 _INDEX = "index.csv"
+_NEW = re.compile(r"\..+\.[0-9a-f]{8}\.new")
+_ABANDONED = 3600.0  # seconds without a byte written
 _LONGEST_JPEG = 65_500  # pixels a side
 _OF_VIEW = ("box_um", "upsample", "mpp_base", "mpp_from")
 
@@ -210,6 +214,7 @@ class _Folder:
         path = Path(out).expanduser()
         try:
             path.mkdir(parents=True, exist_ok=True)
+            _remove_abandoned(path)
             known = {line.file: line for line in _read_index(path / _INDEX)}
             folder = cls(path, known, threading.Lock())
             folder._write([*known.values()])  # whole again, should its last line have been cut
@@ -293,6 +298,14 @@ class _Folder:
             new.replace(self.path / _INDEX)
         finally:
             new.unlink(missing_ok=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the half-written files of runs that were killed; a young one may be another run's that is under way."""
+    for path in folder.glob(".*.new"):
+        with suppress(OSError):
+            if _NEW.fullmatch(path.name) and time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
 
 
 _COLUMNS = tuple(field.name for field in fields(SavedImage))

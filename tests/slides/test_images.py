@@ -264,6 +264,17 @@ def test_images_of_all_but_equal_resolutions_have_names_of_their_own(paths, tmp_
     assert {path.name for path in tmp_path.glob("*.png")} == {"0.15um.png", "0.15.00001um.png"}
 
 
+def test_half_written_files_of_runs_that_were_killed_are_removed(paths, tmp_path):
+    old = [tmp_path / ".0.2um.png.0123abcd.new", tmp_path / ".index.csv.0123abcd.new"]
+    others = [tmp_path / ".1.2um.png.0123abcd.new", tmp_path / ".mine.new"]
+    for path in (*old, *others):
+        path.write_bytes(b"half")
+    for path in (*old, others[1]):
+        os.utime(path, (0, 0))
+    save_images(paths[:1], tmp_path, mpp=2.0)
+    assert sorted(path for path in tmp_path.iterdir() if path.name.startswith(".")) == sorted(others)
+
+
 def test_a_folder_that_cannot_be(paths, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(CacheError, match="cannot be written to"):
