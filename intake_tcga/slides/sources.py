@@ -262,6 +262,10 @@ def looks_like_a_place(source: str | os.PathLike[str]) -> bool:
             f"{source!r} is no slide; give a barcode, a file name, a file id, a path, a URL, or a Slide."
         )
     text = os.fspath(source)
+    if not text.strip():
+        raise OptionError(
+            f"{text!r} is no slide: the name is empty; give a barcode, a file name, a path or a URL."
+        )
     return (
         not isinstance(source, str)
         or "://" in text

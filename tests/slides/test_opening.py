@@ -276,6 +276,12 @@ def test_a_folder_is_no_slide(path, monkeypatch):
             open_slide(folder)
 
 
+@pytest.mark.parametrize("wrong", ["", " "])
+def test_an_empty_name(wrong):
+    with pytest.raises(OptionError, match="is no slide: the name is empty"):
+        open_slide(wrong)
+
+
 @pytest.mark.parametrize("wrong", [3, None, ["a.svs"], b"a.svs"])
 def test_what_is_no_slide(wrong):
     with pytest.raises(OptionError, match="is no slide; give a barcode"):
