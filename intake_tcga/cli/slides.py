@@ -249,9 +249,9 @@ def images(
       intake-tcga slides images TCGA-05-4244-01Z-00-DX1 --mpp 0.5 -o images/
       intake-tcga slides images mine.svs --mpp 2 --format jpeg -o images/
     """  # noqa: D301
-    from intake_tcga.slides.images import save_images
+    from intake_tcga.slides.images import save_what_can_be
 
-    index = save_images(
+    index, tell = save_what_can_be(
         _meant(collection, names),
         out,
         format=image_format,
@@ -261,7 +261,11 @@ def images(
         **collection.reached,
     )
     rows = index[["file", "width", "height", "mpp_source", "size"]].to_dict("records")
-    print_json(rows) if as_json else print_rows([{str(key): row[key] for key in row} for row in rows])
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_rows([{str(key): row[key] for key in row} for row in rows])
+    tell()
 
 
 @slides.command()

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -133,6 +133,36 @@ def save_images(
     >>> index[["file", "width", "height"]].values.tolist()
     [['CMU-1-Small-Region.15um.png', 73, 98]]
     """
+    index, tell = save_what_can_be(
+        slides,
+        out,
+        mpp=mpp,
+        format=format,
+        workers=workers,
+        method=method,
+        quality=quality,
+        keep=keep,
+        progress=progress,
+        **options,
+    )
+    tell()
+    return index
+
+
+def save_what_can_be(
+    slides: Sequence[Slide | str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    mpp: float,
+    format: Format,
+    workers: int,
+    method: Method,
+    quality: int,
+    keep: bool,
+    progress: bool | None,
+    **options: Any,
+) -> tuple[pd.DataFrame, Callable[[], None]]:
+    """Save images as :func:`save_images` does; return the index, and what raises the error of all that failed."""
     if format not in _ENDINGS:
         raise OptionError(f"format={format!r} is not an option; use {', '.join(map(repr, _ENDINGS))}.")
     if method not in METHODS:
@@ -159,8 +189,8 @@ def save_images(
     folder.rewrite(index)
     total = len(sources) + len(lost)
     failed = [*lost, *called(sources, failures)]
-    raise_together(failed, total, f"the images of the others are in {folder.path}")
-    return _frame(index)
+    done = f"the images of the others are in {folder.path}"
+    return _frame(index), lambda: raise_together(failed, total, done)
 
 
 def find_sources(

@@ -141,7 +141,9 @@ def test_images(slides, gdc, folder, tmp_path):
 def test_one_that_fails_stops_no_other(slides, gdc, tmp_path):
     slides("manifest", "some.tsv", "--search", "luad", "-w", "kind=diagnostic")
     gdc.fail(f"data/{gdc.files[1].file_id}", refuses(), times=None)
-    said = slides("images", "some.tsv", "--mpp", 2, "-o", "out", status=1).stderr
+    result = slides("images", "some.tsv", "--mpp", 2, "-o", "out", "--json", status=1)
+    assert len(json.loads(result.stdout)) == 2
+    said = result.stderr
     assert "1 of 3 slides failed" in said
     assert gdc.files[1].file_name.partition(".")[0] in said
     saved = {path.name for path in (tmp_path / "out").iterdir()}
