@@ -82,4 +82,4 @@ class Commands(click.Group):
                 return f"without {options[name]}"
             return options[name] if value in {"", "True"} else f"{options[name]} {value.strip(chr(39))}"
 
-        return re.sub(r"\b([a-z_]+)=('[\w-]*'|True\b|False\b|\d[\w.]*)?", typed_option, text)
+        return re.sub(r"\b([a-z_]+)=('[\w-]*'|True\b|False\b|-?(?:\d[\w.]*|nan|inf)\b)?", typed_option, text)

@@ -259,6 +259,7 @@ def test_controlled_slides_and_the_token(slides, gdc, tmp_path):
         (["images", "none.svs", "--mpp", "2", "-o", "out"], 1, "none.svs"),
         (["images", "bad.svs", "--mpp", "2", "-o", "out"], 1, "bad.svs"),
         (["images", "bad.svs", "--mpp", "0", "-o", "out"], 2, "mpp"),
+        (["images", "bad.svs", "--mpp", "nan", "-o", "out"], 2, "--mpp nan is"),
         (["images", "bad.svs", "--mpp", "two", "-o", "out"], 2, "two"),
         (["images", "bad.svs", "--mpp", "2", "-o", "bad.tsv"], 1, "cannot be written"),
         (["sheet", "bad.svs", "-o", "sheet.xyz"], 2, ".png"),
