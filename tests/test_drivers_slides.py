@@ -267,6 +267,9 @@ class TestToken:
     def test_a_token_is_no_option(self, gdc):
         with pytest.raises(OptionError, match="token_file"):
             intake.open_tcga_slide("x", token=TOKEN)
+        with pytest.raises(OptionError, match="GDC_TOKEN.*token_file") as refused:
+            intake.open_tcga_slides(gdc.endpoint, token=TOKEN)
+        assert TOKEN not in str(refused.value)
 
 
 class TestSource:
