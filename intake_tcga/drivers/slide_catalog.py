@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 from intake_tcga.drivers.listing import ListedEntry, ListingCatalog
 from intake_tcga.drivers.options import given_of
 from intake_tcga.drivers.slide_source import SLIDE_OPTIONS, SlideSource
-from intake_tcga.errors import IntakeTcgaError
-from intake_tcga.errors import OptionError
+from intake_tcga.errors import IntakeTcgaError, OptionError
 from intake_tcga.slides.access import open_slides
 from intake_tcga.slides.collection import SlideCollection
 from intake_tcga.slides.slide import Slide
@@ -73,8 +72,8 @@ class SlideCatalog(ListingCatalog):
         self._found: dict[str, Slide] = {}
         if "token" in kwargs:
             raise OptionError(
-                "A catalog has no option 'token', which it would be saved with; put the token in GDC_TOKEN, or name its "
-                "file in token_file=."
+                "A catalog has no option 'token', which it would be saved with; put the token in GDC_TOKEN, or name "
+                "its file in token_file=."
             )
         SlideCollection.of(**self._options, **self.not_intakes_own(kwargs))
         super().__init__(**{"name": None, **kwargs})

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import os
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from intake_tcga.errors import CacheError, OptionError
+from intake_tcga.remote import redact
 from intake_tcga.slides.batch import called, check_installed, raise_together, run_batch
-from intake_tcga.slides.images import find_sources
+from intake_tcga.slides.images import find_in_order
 from intake_tcga.slides.opening import View, opened_image
 from intake_tcga.slides.scale import checked_mpp, is_whole
 from intake_tcga.slides.slide import Slide
@@ -82,7 +83,9 @@ def contact_sheet(
     mpp = checked_mpp(mpp)
     view = View(mpp, **{name: options.pop(name) for name in names if name in options})
     check_installed(method)
-    sources, lost = find_sources(slides, **options)
+    each = find_in_order(slides, **options)
+    sources = [found for _, found in each if isinstance(found, SlideSource)]
+    lost = [(name, found) for name, found in each if not isinstance(found, SlideSource)]
     if not sources:
         raise_together(lost, len(lost), "there are no others")
         raise OptionError("There are no slides to draw; search for other ones.")
@@ -93,7 +96,12 @@ def contact_sheet(
         return pixels
 
     pictures, failures = run_batch(sources, work, workers=workers, label="Drawing slides", progress=progress)
-    sheet = _drawn(sources, pictures, failures, mpp, columns)
+    drawn = iter([(_caption(source, at in failures), pictures[at]) for at, source in enumerate(sources)])
+    places = [
+        next(drawn) if isinstance(found, SlideSource) else (_caption_of_lost(name), None)
+        for name, found in each
+    ]
+    sheet = _drawn([caption for caption, _ in places], [picture for _, picture in places], mpp, columns)
     new = target.with_name(f".{secrets.token_hex(4)}.{target.name}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -111,9 +119,8 @@ def contact_sheet(
 
 
 def _drawn(
-    sources: Sequence[SlideSource],
+    captions: Sequence[tuple[str, str]],
     pictures: Sequence[Pixels | None],
-    failures: Collection[int],
     mpp: float,
     columns: int | None,
 ) -> Any:
@@ -121,15 +128,14 @@ def _drawn(
     from PIL import ImageDraw, ImageFont
 
     font = ImageFont.load_default(_FONT)
-    captions = [_caption(source, at in failures) for at, source in enumerate(sources)]
     shapes = [(0, 0) if picture is None else picture.shape[:2] for picture in pictures]
     lengths = [font.getlength(line) for caption in captions for line in caption]
     width = max(_LEAST_WIDTH, math.ceil(max(lengths)), *(shape[1] for shape in shapes))
     across = columns or max(
-        1, round(math.sqrt(len(sources) * max(shape[0] + 3 * _LINE for shape in shapes) / width))
+        1, round(math.sqrt(len(pictures) * max(shape[0] + 3 * _LINE for shape in shapes) / width))
     )
-    across = min(across, len(sources))
-    rows = [range(first, min(first + across, len(sources))) for first in range(0, len(sources), across)]
+    across = min(across, len(pictures))
+    rows = [range(first, min(first + across, len(pictures))) for first in range(0, len(pictures), across)]
     heights = [max(shapes[at][0] for at in row) or _LEAST_WIDTH for row in rows]
     size = (
         _MARGIN + across * (width + _MARGIN),
@@ -177,3 +183,7 @@ def _caption(source: SlideSource, failed: bool) -> tuple[str, str]:
         first = source.slide.barcode
         second = "  ·  ".join(part for part in (source.slide.project, source.slide.sample_type) if part)
     return first, "could not be read" if failed else second
+
+
+def _caption_of_lost(name: str) -> tuple[str, str]:
+    return redact(name).replace("\\", "/").rpartition("/")[2], "was not found"

@@ -196,14 +196,21 @@ def save_what_can_be(
 def find_sources(
     slides: Sequence[Slide | str | os.PathLike[str]], **options: Any
 ) -> tuple[list[SlideSource], list[Failure]]:
+    """Find several slides as :func:`find_in_order` does; return those that were found, and why others were not."""
+    each = find_in_order(slides, **options)
+    sources = [found for _, found in each if isinstance(found, SlideSource)]
+    return sources, [(name, found) for name, found in each if not isinstance(found, SlideSource)]
+
+
+def find_in_order(
+    slides: Sequence[Slide | str | os.PathLike[str]], **options: Any
+) -> list[tuple[str, SlideSource | IntakeTcgaError]]:
     """Find several slides, each as ``open_slide`` would, before anything is read of any; repeated ones count once.
 
     Returns
     -------
-    sources : list
-        Those that were found.
-    lost : list
-        What others are called, and why they were not found.
+    list
+        What each slide was called, and where it is or why it was not found; in the order of ``slides``.
 
     Raises
     ------
@@ -219,14 +226,10 @@ def find_sources(
         )
     options["token"] = Token.of(options.pop("token", None), options.pop("token_file", None))
     slides = list(slides)
-    found: dict[str, SlideSource] = {}
-    lost: dict[str, Exception] = {}
-    for slide, source in zip(slides, find_each_source(slides, **options), strict=True):
-        if isinstance(source, IntakeTcgaError):
-            lost[str(slide)] = source
-        else:
-            found.setdefault(source.url, source)
-    return list(found.values()), list(lost.items())
+    each: dict[str, tuple[str, SlideSource | IntakeTcgaError]] = {}
+    for slide, found in zip(slides, find_each_source(slides, **options), strict=True):
+        each.setdefault(found.url if isinstance(found, SlideSource) else str(slide), (str(slide), found))
+    return list(each.values())
 
 
 @dataclass(frozen=True)

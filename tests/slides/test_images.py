@@ -23,8 +23,10 @@ from intake_tcga.errors import (
     FileFormatError,
     IntakeTcgaError,
     MissingDependencyError,
+    MissingFileError,
     OptionError,
 )
+from intake_tcga.slides import contact_sheet as contact_sheets
 from intake_tcga.slides import images
 from intake_tcga.slides.contact_sheet import contact_sheet
 from intake_tcga.slides.images import save_images
@@ -306,6 +308,18 @@ def test_a_sheet_with_a_slide_that_fails(paths, tmp_path):
     bad.write_bytes(b"no slide")
     with pytest.raises(FileFormatError, match=r"1 of 5 slides failed; the others are on .*sheet\.png"):
         contact_sheet([*paths, bad], tmp_path / "sheet.png", mpp=4.0)
+    assert (tmp_path / "sheet.png").exists()
+
+
+def test_a_sheet_has_an_empty_place_for_a_slide_that_was_not_found(paths, tmp_path, monkeypatch):
+    drawn = []
+    real = contact_sheets._drawn
+    monkeypatch.setattr(contact_sheets, "_drawn", lambda *args: (drawn.append(args), real(*args))[1])
+    with pytest.raises(MissingFileError, match="1 of 3 slides failed"):
+        contact_sheet([paths[0], tmp_path / "lost.svs", paths[1]], tmp_path / "sheet.png", mpp=4.0)
+    captions, pictures, *_ = drawn[0]
+    assert captions == [("0.svs", ""), ("lost.svs", "was not found"), ("1.svs", "")]
+    assert [picture is None for picture in pictures] == [False, True, False]
     assert (tmp_path / "sheet.png").exists()
 
 
