@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from queue import Empty, SimpleQueue
@@ -39,6 +39,7 @@ class HttpAnswer:
         *,
         fresh: bool,
         given: Sequence[str] = (),
+        headers: Mapping[str, str] | None = None,
         question: bytes | None = None,
     ) -> None:
         self._fs = fs
@@ -49,7 +50,7 @@ class HttpAnswer:
         self._given = given
         self._question = question  # a JSON document that is posted
         self._pipe = _Pipe(fs.loop)
-        self._headers = {"Accept-Encoding": "identity"}
+        self._headers = {**(headers or {}), "Accept-Encoding": "identity"}
         if question is not None:
             self._headers["Content-Type"] = "application/json"
         if fresh:  # a proxy may have kept the wrong bytes

@@ -217,6 +217,7 @@ class _Question:
             budget,
             fresh=fresh,
             given=source.given,
+            headers=source.headers,
             question=self.document,
         )
 

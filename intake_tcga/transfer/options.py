@@ -9,6 +9,9 @@ from typing import Any
 from intake_tcga.errors import OptionError
 from intake_tcga.remote import chain_links
 
+OF_ONE_HOST = {"x-auth-token"}
+"""Headers with credentials that are for the host alone that is asked (the GDC's token)."""
+
 _LOCAL_PROTOCOLS = {"file", "local", "memory", "data"}
 
 

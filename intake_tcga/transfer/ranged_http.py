@@ -25,7 +25,7 @@ class HttpRanges:
         self, source: Source, headers: Mapping[str, str], budget: Budget, at_once: int, tally: Tally
     ) -> None:
         self._source = source
-        self._headers = {**headers, "Accept-Encoding": "identity"}
+        self._headers = {**source.headers, **headers, "Accept-Encoding": "identity"}
         self._budget = budget
         self._tally = tally
         self._crew = Crew(source.fs.loop, urlsplit(source.path).netloc, at_once, budget)

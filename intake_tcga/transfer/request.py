@@ -25,7 +25,7 @@ from intake_tcga.errors import (
 )
 from intake_tcga.remote import redact
 from intake_tcga.transfer.budget import Budget
-from intake_tcga.transfer.options import wrong_options
+from intake_tcga.transfer.options import OF_ONE_HOST, wrong_options
 from intake_tcga.transfer.reply import TransientError
 
 READ_SIZE = 2**20  # bytes that may wait in a connection's buffer before the sender is held back
@@ -33,9 +33,7 @@ _WORTH_RETRYING = {408, 425, 429}
 _WITH_REASON = {400, 401, 403}
 _LARGEST_REASON = 64 * 1024  # bytes of an answer that says why
 _LONGEST_REASON = 200  # characters of it that are shown
-_OF_ONE_HOST = {"x-auth-token"}
-"""Headers with credentials that are for the host alone that is asked (the GDC's token)."""
-_SECRET = {*_OF_ONE_HOST, "authorization", "cookie", "proxy-authorization"}
+_SECRET = {*OF_ONE_HOST, "authorization", "cookie", "proxy-authorization"}
 
 
 def must_be_outside(loop: asyncio.AbstractEventLoop, shown_url: str) -> None:
@@ -67,7 +65,7 @@ async def _ask(
     headers = {**options.pop("headers", {}), **headers}
     # aiohttp follows redirects to http and https alone, and takes the credentials that it knows to no other origin;
     # those that it does not know it would take anywhere, and a POST it would make a GET.
-    stays = method == "POST" or any(name.lower() in _OF_ONE_HOST for name in headers)
+    stays = method == "POST" or any(name.lower() in OF_ONE_HOST for name in headers)
     response: aiohttp.ClientResponse = await session.request(
         method,
         fs.encode_url(url),

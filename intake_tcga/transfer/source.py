@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from intake_tcga.errors import (
@@ -19,7 +19,7 @@ from intake_tcga.errors import (
 )
 from intake_tcga.remote import chain_links, redact
 from intake_tcga.transfer.budget import Budget
-from intake_tcga.transfer.options import option_names, protocols, split_options, wrong_options
+from intake_tcga.transfer.options import OF_ONE_HOST, option_names, protocols, split_options, wrong_options
 from intake_tcga.transfer.parts import Validator
 from intake_tcga.transfer.reply import Block, Reply, Sink, TransientError
 
@@ -42,6 +42,9 @@ class Source:
     given: tuple[str, ...] = ()
     """Names of the options that the user gave."""
 
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Of each HTTP request, beside the filesystem's own."""
+
     @classmethod
     def of(
         cls,
@@ -62,6 +65,7 @@ class Source:
             given = options.setdefault(protocol, {})
             if isinstance(of_client := given.get("client_kwargs", {}), dict):
                 given["client_kwargs"] = {"trust_env": True, **of_client}
+        headers = _taken_out(options) if protocols(url) in (["http"], ["https"]) else {}
         import fsspec
 
         try:
@@ -86,7 +90,7 @@ class Source:
             if isinstance(reason, IntakeTcgaError):
                 raise reason from None
             raise TransferError(f"{redact(url)} cannot be opened: {reason}. Try again.") from None
-        return cls(fs, path, redact(url), names)
+        return cls(fs, path, redact(url), names, headers)
 
     def ask(self, sink: Sink, budget: Budget, *, fresh: bool, whole: bool = False) -> HttpAnswer | FileAnswer:
         """Ask for the bytes that a sink has not yet; ``fresh`` past all proxies, ``whole`` never to be gone on with."""
@@ -95,7 +99,16 @@ class Source:
         if isinstance(self.fs, HTTPFileSystem):
             from intake_tcga.transfer.http import HttpAnswer
 
-            return HttpAnswer(self.fs, self.path, self.shown_url, sink, budget, fresh=fresh, given=self.given)
+            return HttpAnswer(
+                self.fs,
+                self.path,
+                self.shown_url,
+                sink,
+                budget,
+                fresh=fresh,
+                given=self.given,
+                headers=self.headers,
+            )
         return FileAnswer(self, sink, whole=whole)
 
 
@@ -167,6 +180,15 @@ class FileAnswer:
             ):  # clients are made when first used
                 raise wrong_options(self._source.shown_url, self._source.given, error) from None
             raise failure(error, self._source.shown_url) from None
+
+
+def _taken_out(options: Mapping[str, dict[str, Any]]) -> dict[str, str]:
+    """Take a token out of the options of HTTP: fsspec keeps filesystems, with all that they were made with."""
+    taken: dict[str, str] = {}
+    for given in options.values():
+        if isinstance(headers := given.get("headers"), dict):
+            taken |= {name: headers.pop(name) for name in list(headers) if str(name).lower() in OF_ONE_HOST}
+    return taken
 
 
 def _in_loop(

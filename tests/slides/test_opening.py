@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from faulty_server import status
+from fsspec.implementations.http import HTTPFileSystem
 from gdc_server import TOKEN, GdcServer, answers, cut_short, gdc_slide, refuses
 from PIL import Image
 from slide_files import TILE, openslide_level, picture, psnr, write_slide
@@ -532,6 +533,15 @@ def test_a_token_reaches_the_server_and_nothing_else(gdc, slide, monkeypatch):
     monkeypatch.setenv("GDC_TOKEN", TOKEN)
     copy = pickle.loads(pickle.dumps(open_slide(locked, mpp=15.0, endpoint=gdc.endpoint)))
     assert copy["image"].values.any()
+
+
+@pytest.mark.parametrize("method", ["ranges", "tiles", "download"])
+def test_no_filesystem_that_fsspec_keeps_holds_a_token(gdc, slide, method):
+    open_slide(slide, mpp=15.0, endpoint=gdc.endpoint, token=TOKEN, method=method)["image"].load()
+    name = "data" if method != "tiles" else "tile"
+    assert {request.headers["x-auth-token"] for request in gdc.asked(name)} == {TOKEN}
+    for kept in HTTPFileSystem._cache.values():
+        assert TOKEN not in kept.to_json() + repr(kept.storage_options)
 
 
 def test_an_image_is_made_in_bands_that_fetch_each_tile_once(path, monkeypatch):
