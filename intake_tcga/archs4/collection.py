@@ -133,7 +133,7 @@ class Archs4Collection:
         return download_archs4(name, force=force, cache=self.cache, storage_options=self.storage_options)
 
     def known(self, source: str | os.PathLike[str]) -> dict[str, Any]:
-        """Return what is known of a file without asking anybody; see :func:`~intake_tcga.archs4.access.known_of`."""
+        """Return what is known of a file without asking anybody; as ``archs4.access.known_of`` does."""
         return known_of(source, cache=self.cache)
 
     def table(self) -> pd.DataFrame:

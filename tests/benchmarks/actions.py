@@ -103,12 +103,12 @@ def h5py_read_everything(path: str, **_):
 
 def our_download(manifest: str, cohort: str, cache: str, **_):
     collection = ours(manifest, cache)
-    collection.fetch(cohort)
+    path = collection.fetch(cohort)
 
     def fetch():
         collection.fetch(cohort)
 
-    fetch.before = lambda: shutil.rmtree(cache)
+    fetch.before = path.unlink  # as for the bare GET, whose folder is there, too
     return fetch
 
 
