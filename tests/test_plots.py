@@ -511,6 +511,12 @@ def test_the_unit_of_the_second_schema(tmp_path):
         assert plots.plot_mean_variance(one).axes[0].get_xlabel() == "mean, real [log2]"
 
 
+def test_scores_over_dask():
+    scores = xr.Dataset({"ks": (("model", "feature"), np.array([[0.1, 0.3, 0.2], [0.5, 0.4, 0.6]]))}).chunk()
+    ax = plots.plot_comparison(scores.chunk({"feature": 1})).axes[0]
+    assert [text.get_text() for text in ax.texts] == ["0.20", "0.50"]
+
+
 def test_all_that_are_shown_nearest_are_framed():
     def frames(scores):
         ax = plots.plot_comparison(xr.Dataset({"classifier_score": ("model", scores)})).axes[0]

@@ -129,7 +129,7 @@ def _medians(scores: xr.Dataset) -> xr.Dataset:
             f"There is none of {', '.join(_SCORES)} to draw; give what compare(ds) returns for a cohort."
         )
     attrs = scores.attrs
-    shown = scores[there]
+    shown = scores[there].compute()  # dask has no median over all features
     shown = shown.median("feature") if "feature" in shown.dims else shown
     if other := [str(dim) for dim in shown.dims if dim not in _CHOICES]:
         raise OptionError(
