@@ -35,7 +35,7 @@ from intake_tcga.transfer.garbage import no_collection_at_all
 if TYPE_CHECKING:
     from intake_tcga.transfer.ranged import RangedFile
 
-FETCH_AGAIN = (
+OPEN_AGAIN = (
     "Open it again, which downloads a damaged copy in a cache anew; a file of your own you have to get again."
 )
 _TRY_AGAIN = (
@@ -216,7 +216,7 @@ class Hdf5File:
     @property
     def remedy(self) -> str:
         """What to do when the file is damaged: the last sentence of a message."""
-        return FETCH_AGAIN if self.remote is None else _TRY_AGAIN
+        return OPEN_AGAIN if self.remote is None else _TRY_AGAIN
 
     @property
     def kept(self) -> Path | None:

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from intake_tcga.errors import FileFormatError
-from intake_tcga.hdf5.file import FETCH_AGAIN
+from intake_tcga.hdf5.file import OPEN_AGAIN
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -355,4 +355,4 @@ def iterate(read: ReadRanges, batches: Sequence[HeapBatch], what: str) -> Iterat
 
 
 def _damaged(what: str, how: str) -> FileFormatError:
-    return FileFormatError(f"{what} is damaged: {how}. {FETCH_AGAIN}")
+    return FileFormatError(f"{what} is damaged: {how}. {OPEN_AGAIN}")
