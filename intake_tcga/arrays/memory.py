@@ -28,7 +28,7 @@ def load_whole(ds: xr.Dataset, *, instead: str) -> xr.Dataset:
     Examples
     --------
     >>> import dask.array
-    >>> load_whole(xr.Dataset({"a": ("x", dask.array.zeros(10**15))}), instead="select some")
+    >>> load_whole(xr.Dataset({"a": ("x", dask.array.zeros(10**15, chunks=10**14))}), instead="select some")
     Traceback (most recent call last):
     ...
     intake_tcga.errors.OptionError: x: 1,000,000,000,000,000 take ..., and this machine has ...; select some.

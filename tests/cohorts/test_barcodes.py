@@ -34,10 +34,12 @@ def expected_barcodes(path):
     """Find each row's barcode the slow way."""
     with h5py.File(path) as file:
         raw, filtered = file["raw"], file["processed/raw_norm"]
-        columns = [list(raw["feature_names"]).index(name) for name in filtered["feature_names"]]
+        names = list(raw["feature_names"][()])
+        columns = [names.index(name) for name in filtered["feature_names"][()]]
         logs = np.log2(raw["expression"][()][:, columns] + 1)
         rows = [
-            np.flatnonzero((np.abs(logs - row) < 1e-9).all(axis=1)).item() for row in filtered["expression"]
+            np.flatnonzero((np.abs(logs - row) < 1e-9).all(axis=1)).item()
+            for row in filtered["expression"][()]
         ]
         return [raw["sample_ids"][row].decode() for row in rows]
 

@@ -370,24 +370,24 @@ def test_ctrl_c_begins_no_further_slide_and_keeps_what_is_complete(paths, tmp_pa
 
 @pytest.mark.skipif(not hasattr(os, "kill"), reason="no signals here")
 def test_ctrl_c_ends_downloads_and_keeps_what_has_come_of_them(gdc, tmp_path, cache_dir):
-    served = threading.Event()
+    served, waited_for = threading.Event(), []
 
     def slowly(reply):
         reply.head(200, len(reply.body))
         reply.send(reply.body[:-1000])
-        served.wait(30)
+        if not served.wait(30):
+            waited_for.append(reply)
 
     for file in gdc.files:
         gdc.fail(f"data/{file.file_id}", slowly)
     threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    start = time.monotonic()
     try:
         with pytest.raises(KeyboardInterrupt):
             save_images(
                 slides_of(gdc), tmp_path, mpp=2.0, endpoint=gdc.endpoint, method="download", workers=4
             )
-        assert time.monotonic() - start < 10
+        assert not waited_for
     finally:
         signal.signal(signal.SIGINT, before)
         served.set()
