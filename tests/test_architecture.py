@@ -17,6 +17,7 @@ FLOOR = {
     "facets",
     "facts",
     "flags",
+    "name_lists",
     "hdf5",
     "option_names",
     "plain_values",

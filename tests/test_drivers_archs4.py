@@ -111,6 +111,16 @@ class TestCatalog:
         with pytest.raises(NameNotFoundError, match="narrowed"):
             mouse["human_gene_v2.5"]
 
+    def test_chosen_by_name(self, cat):
+        one = intake.open_tcga_archs4(releases="human_gene_v2.5")
+        assert list(one) == list(cat.get(releases="human_gene_v2.5")) == ["human_gene_v2.5"]
+        assert "1 file " in repr(one)
+        assert len(intake.open_tcga_archs4(releases=["mouse_gene_v2.5", "Human_gene_v2.5.h5"])) == 2
+        with pytest.raises(NameNotFoundError, match=r"did you mean 'human_gene_v2\.5'"):
+            list(intake.open_tcga_archs4(releases="human_genes_v2.5"))
+        with pytest.raises(OptionError, match="releases=5"):
+            intake.open_tcga_archs4(releases=5)
+
     def test_options_that_do_not_exist(self, cat):
         with pytest.raises(OptionError, match="did you mean 'offline'"):
             intake.open_tcga_archs4(ofline=True)

@@ -132,6 +132,15 @@ class TestCatalog:
         with pytest.raises(NameNotFoundError, match="this collection"):
             narrowed[next(iter(cat.search(project="TCGA-LUAD")))]
 
+    def test_chosen_by_name(self, cat, gdc):
+        name = gdc.files[0].file_name
+        [shown] = cat.get(files=name)
+        assert cat[shown].describe()["args"]["slide"] == name
+        with pytest.raises(NameNotFoundError, match="nothing"):
+            list(cat.get(files="nothing.svs"))
+        with pytest.raises(OptionError, match="files=5"):
+            cat.get(files=5)
+
     def test_a_draw_is_the_same_wherever_it_is_reopened(self, cat, gdc, tmp_path, monkeypatch):
         drawn = cat.search(project="TCGA-LUAD").draw(3, seed=42)
         assert list(drawn) == list(cat.search(project="TCGA-LUAD").draw(3, seed=42))

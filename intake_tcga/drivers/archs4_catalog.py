@@ -13,6 +13,7 @@ from intake_tcga.drivers.archs4_source import Archs4Source
 from intake_tcga.drivers.listing import ListedEntry, ListingCatalog, headed
 from intake_tcga.drivers.options import given_of
 from intake_tcga.errors import NameNotFoundError
+from intake_tcga.name_lists import names_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +32,9 @@ class Archs4Catalog(ListingCatalog):
     ----------
     storage_options, offline, cache_storage, verify, progress
         As in :class:`~intake_tcga.archs4.collection.Archs4Collection`.
-    releases : sequence of str, optional
-        The files to show; None shows all. :meth:`search` sets it.
+    releases : str or sequence of str, optional
+        Names of the files to show, ``human_gene_latest`` and the like among them; None shows all. :meth:`search`
+        sets it.
     **kwargs
         Of :class:`intake.catalog.Catalog`: ``name``, ``description``, ``metadata``, …
 
@@ -54,22 +56,31 @@ class Archs4Catalog(ListingCatalog):
         cache_storage: str | Sequence[str] | None = None,
         verify: Literal["stamp", "always"] = "stamp",
         progress: bool | None = None,
-        releases: Sequence[str] | None = None,
+        releases: str | Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         self._options = given_of(locals(), ARCHS4_OPTIONS)
         self.collection = Archs4Collection.of(**self._options, **self.not_intakes_own(kwargs))
-        self._subset = None if releases is None else tuple(releases)
+        self._wanted = names_in("releases", releases, "names of ARCHS4's files, such as human_gene_v2.5")
         super().__init__(**{"name": None, **kwargs}, storage_options=dict(storage_options or {}))
 
+    @property
+    def _subset(self) -> frozenset[str] | None:
+        """The names of the files to show; a name that is wrong is an error when they are first listed."""
+        if self._wanted is None:
+            return None
+        return frozenset(self.collection.release(name).name for name in self._wanted)
+
     def _names(self) -> list[str]:
-        return [name for name in self.collection.names() if self._subset is None or name in self._subset]
+        shown = self._subset
+        return [name for name in self.collection.names() if shown is None or name in shown]
 
     def _find(self, key: str) -> Release:
         release = self.collection.release(key)
-        if self._subset is not None and release.name not in self._subset:
+        shown = self._subset
+        if shown is not None and release.name not in shown:
             raise NameNotFoundError(
-                f"{key!r} is not among the {len(self._subset)} files that this catalog was narrowed to; "
+                f"{key!r} is not among the {len(shown)} files that this catalog was narrowed to; "
                 f"it has {', '.join(self) or 'none'}."
             )
         return release
@@ -127,9 +138,10 @@ class Archs4Catalog(ListingCatalog):
         return archs4_to_v2(self.collection, names=self._names())
 
     def __repr__(self) -> str:
-        if self._subset is None:
+        if self._wanted is None:
             return f"<tcga_archs4 catalog: {self.collection.summary}>"
-        return f"<tcga_archs4 catalog: {len(self._subset)} files>"
+        count = len(self._wanted)
+        return f"<tcga_archs4 catalog: {count} file{'s' * (count != 1)} chosen of ARCHS4>"
 
     def _repr_html_(self) -> str:
         return headed(self, self.collection.html(self._names()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ from intake_tcga.cohorts.manifest import Cohort
 from intake_tcga.drivers.cohort_entry import CohortEntry
 from intake_tcga.drivers.listing import ListingCatalog, headed
 from intake_tcga.drivers.options import collection_of
-from intake_tcga.errors import NameNotFoundError, OptionError
+from intake_tcga.errors import NameNotFoundError
+from intake_tcga.name_lists import names_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,7 +68,7 @@ class CohortCatalog(ListingCatalog):
         **kwargs: Any,
     ) -> None:
         self.collection = collection_of(locals())
-        self._wanted = _names_in(cohorts)
+        self._wanted = names_in("cohorts", cohorts, "the codes or full names of cohorts")
         CohortCollection.of(
             **self.not_intakes_own(kwargs)
         )  # raises the error that names the options there are
@@ -168,16 +169,3 @@ class CohortCatalog(ListingCatalog):
 
     def _repr_html_(self) -> str:
         return headed(self, self.collection.html(self._wanted))
-
-
-def _names_in(cohorts: str | Sequence[str] | None) -> tuple[str, ...] | None:
-    """Return the names that were given, each once: YAML may hold one alone, without a list around it."""
-    if cohorts is None:
-        return None
-    names = [cohorts] if isinstance(cohorts, str) else cohorts
-    listed = isinstance(names, Iterable) and not isinstance(names, Mapping)
-    if not listed or not all(isinstance(name, str) for name in names):
-        raise OptionError(
-            f"cohorts={cohorts!r} is no list of names; give the codes or full names of cohorts."
-        )
-    return tuple(dict.fromkeys(names))

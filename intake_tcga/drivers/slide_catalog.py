@@ -14,6 +14,7 @@ from intake_tcga.drivers.listing import ListedEntry, ListingCatalog
 from intake_tcga.drivers.options import given_of
 from intake_tcga.drivers.slide_source import SLIDE_OPTIONS, SlideSource
 from intake_tcga.errors import IntakeTcgaError, OptionError
+from intake_tcga.name_lists import names_in
 from intake_tcga.slides.access import open_slides
 from intake_tcga.slides.collection import SlideCollection
 from intake_tcga.slides.slide import Slide
@@ -37,7 +38,7 @@ class SlideCatalog(ListingCatalog):
         ``GDC_TOKEN`` or a file, so that no catalog holds one.
     manifest : str, optional
         Path or URL of a manifest of the GDC: its slides instead of all.
-    files : sequence of str, optional
+    files : str or sequence of str, optional
         File names of the slides to show; None shows all. :meth:`search` and :meth:`draw` set it.
     **kwargs
         Of :class:`intake.catalog.Catalog`: ``name``, ``description``, ``metadata``, …
@@ -63,12 +64,12 @@ class SlideCatalog(ListingCatalog):
         verify: str = "stamp",
         progress: bool | None = None,
         manifest: str | None = None,
-        files: Sequence[str] | None = None,
+        files: str | Sequence[str] | None = None,
         **kwargs: Any,
     ) -> None:
         self._options = given_of(locals(), SLIDE_OPTIONS)
         self._manifest = manifest
-        self._files = None if files is None else tuple(files)
+        self._files = names_in("files", files, "file names of slides")
         self._found: dict[str, Slide] = {}
         if "token" in kwargs:
             raise OptionError(

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from intake.readers.datatypes import TIFF, BaseData
 
+from intake_tcga.name_lists import names_in
 from intake_tcga.readers.data import OfCollection, filled_in
 
 SLIDE_OPTIONS = ("endpoint", "token_file", "access", "offline", "cache_storage", "verify", "progress")
@@ -68,7 +69,7 @@ class GdcSlides(_OfSlides, BaseData):  # type: ignore[misc]
         Address of a mirror of the GDC.
     manifest : str, optional
         Path or URL of a manifest of the GDC: its slides instead of all.
-    files : sequence of str, optional
+    files : str or sequence of str, optional
         File names of the slides to list; None lists all.
     metadata : dict, optional
         Anything to keep with it.
@@ -88,11 +89,12 @@ class GdcSlides(_OfSlides, BaseData):  # type: ignore[misc]
         self,
         endpoint: str | None = None,
         manifest: str | None = None,
-        files: Sequence[str] | None = None,
+        files: str | Sequence[str] | None = None,
         metadata: dict[str, Any] | None = None,
         **options: Any,
     ) -> None:
-        self._take(metadata, options, endpoint=endpoint, manifest=manifest, files=files)
+        wanted = names_in("files", files, "file names of slides")
+        self._take(metadata, options, endpoint=endpoint, manifest=manifest, files=wanted and list(wanted))
 
     def _make_collection(self, options: dict[str, Any]) -> Any:
         from intake_tcga.slides.access import open_slides
