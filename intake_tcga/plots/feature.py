@@ -53,6 +53,7 @@ def plot_feature(
         Draw this matrix alone.
     color : str, optional
         The coordinate of samples that groups them, where a matrix is drawn alone; by default their groups.
+        The six largest groups are named, the rest are drawn together as ``others``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 

@@ -43,7 +43,8 @@ def plot_groups(ds: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     matplotlib.axes.Axes
-        A bar a kind of samples; the numbers in it count samples.
+        A bar a kind of samples; the numbers in it count samples. The six largest groups are named, the rest are drawn
+        together as ``others``.
 
     Raises
     ------

@@ -54,6 +54,7 @@ def plot_heatmap(
         How many, by falling variance. All samples of these are held in memory.
     color : str, optional
         The coordinate of samples that is shown above them and sorts them; by default the groups.
+        The six largest groups are named, the rest are drawn together as ``others``.
     figure : matplotlib.figure.Figure or SubFigure, optional
         Where to draw; a new one by default.
 

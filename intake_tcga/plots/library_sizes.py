@@ -48,6 +48,7 @@ def plot_library_sizes(
         Which matrix.
     color : str, optional
         The coordinate of samples that colours them; by default the groups.
+        The six largest groups are named, the rest are drawn together as ``others``.
     ax : matplotlib.axes.Axes, optional
         Where to draw; a new figure by default.
 

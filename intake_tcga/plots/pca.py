@@ -50,6 +50,7 @@ def plot_pca(
         Draw this matrix alone.
     color : str, optional
         The coordinate of samples that colours them, where a matrix is drawn alone; by default the groups.
+        The six largest groups are named, the rest are drawn together as ``others``.
     features : int
         The features of the largest variances among the real samples that are used, 2 or more; only they are held in
         memory.
