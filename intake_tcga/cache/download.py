@@ -36,6 +36,7 @@ def download_verified(
     on_bytes: Callable[[int, int | None], None],
     cancelled: Callable[[], bool],
     decide_again: Callable[[], Use | Download | Refuse],
+    announce: Callable[[Path], None],
 ) -> Path:
     """Download a file to where a plan says, and return where it is.
 
@@ -51,6 +52,8 @@ def download_verified(
         As for :func:`intake_tcga.transfer.download`.
     decide_again : callable
         The plan anew, for when somebody else has taken the place meanwhile.
+    announce : callable
+        Told where the file is about to be; must not raise. It is called beside others, while the disk is waited for.
 
     Raises
     ------
@@ -62,6 +65,7 @@ def download_verified(
     part = _new_part(file, step)
     try:
         digest = _fill(part, file, storage_options, budget, on_bytes, cancelled)
+        part.seal(meanwhile=lambda: announce(step.target))
     except BaseException as error:
         if _worth_resuming(part, file, error):
             part.leave()
@@ -69,6 +73,8 @@ def download_verified(
             part.discard()
         raise
     path = _publish(file, part, digest, step, stamps, decide_again)
+    if path != step.target:
+        announce(path)
     sweep(step.target)
     _logger.info("%s downloaded and verified (%s): %s", file.shown_url, digest, path)
     return path
@@ -115,13 +121,13 @@ def _fill(
     on_bytes: Callable[[int, int | None], None],
     cancelled: Callable[[], bool],
 ) -> Digest:
-    """Bring all bytes into the part, checked and on disk."""
+    """Bring all bytes into the part, checked."""
     # Without a digest, nothing could tell that an older part holds the beginning of the same bytes.
     if file.digest and (left := largest_left_part(part.target, file.size)):
         part.adopt(left)
     if file.size is not None:
         _check_space(part, file.size)
-    digest = download(
+    return download(
         file,
         part,
         storage_options=storage_options,
@@ -130,8 +136,6 @@ def _fill(
         on_total=lambda total: _check_space(part, total),
         cancelled=cancelled,
     )
-    part.seal()
-    return digest
 
 
 def _worth_resuming(part: Part, file: RemoteFile, error: BaseException) -> bool:

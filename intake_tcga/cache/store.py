@@ -395,7 +395,7 @@ class VerifiedFileCache:
         cancelled: Callable[[], bool],
     ) -> Path:
         label = f"{file.folder}/{file.name}"
-        path = download_verified(
+        return download_verified(
             file,
             step,
             self._stamps,
@@ -404,9 +404,8 @@ class VerifiedFileCache:
             on_bytes=lambda done, total: progress.at(label, done, total),
             cancelled=cancelled,
             decide_again=lambda: self._next_step(file, reachable=True),
+            announce=lambda path: register(self.root, path, file.url, pinned=file.digest is not None),
         )
-        register(self.root, path, file.url, pinned=file.digest is not None)
-        return path
 
     def _fetch_through_chain(
         self, file: RemoteFile, storage_options: Mapping[str, Any] | None, force: bool

@@ -14,7 +14,15 @@ import aiohttp
 from intake_tcga.transfer.budget import Budget
 from intake_tcga.transfer.parts import Validator
 from intake_tcga.transfer.reply import Block, ChangedError, Reply, Sink, TransientError
-from intake_tcga.transfer.request import Head, failure, get, must_be_outside, paced, post
+from intake_tcga.transfer.request import (
+    Head,
+    failure,
+    get,
+    must_be_outside,
+    paced,
+    post,
+    read_more_at_once,
+)
 
 if TYPE_CHECKING:
     from intake_tcga.digest import Hash
@@ -94,6 +102,7 @@ class HttpAnswer:
             async with await self._request() as response:
                 self._pipe.put(await Head.of(response, self._budget))
                 if response.status in {200, 206}:
+                    read_more_at_once(response)
                     await self._pipe.opened()
                     async for chunk in paced(response.content, self._budget):
                         await self._pipe.put_chunk(chunk)

@@ -16,7 +16,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -157,13 +157,19 @@ class Part:
                 self._hash.update(content)
                 self._append(content)
 
-    def seal(self) -> None:
-        """Bring everything to the disk and close: from here on the file can be moved, and survives a power cut."""
+    def seal(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Bring everything to the disk and close: from here on the file can be moved, and survives a power cut.
+
+        ``meanwhile``, which must not raise, is called while the disk is waited for, and has returned at the end.
+        """
+        beside = threading.Thread(target=meanwhile, daemon=True)
+        beside.start()
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
             raise explain(error, self.target) from error
         finally:
+            beside.join()
             self._file.close()
 
     def discard(self) -> None:
