@@ -18,7 +18,7 @@ _NEVER_EXPIRES = 4_102_444_800.0
 
 
 def register(root: Path, path: Path, url: str, *, pinned: bool) -> None:
-    """Note that the file at ``path`` (below ``root``) is what ``url`` has.
+    """Note that the file at ``path`` (below ``root``) is, or is about to be, what ``url`` has, and no other URL.
 
     A URL with credentials or a query is not noted, since the index is plain text. Failing to write it is no error:
     ``filecache`` then downloads for itself.
@@ -35,17 +35,25 @@ def register(root: Path, path: Path, url: str, *, pinned: bool) -> None:
         Whether a digest was known beforehand, so that it never expires.
     """
     if redact(url) != url or "::" in url:
+        unregister(root, [path])
         return
     try:
         key, uid = _key_and_uid(url)
+        name = path.relative_to(root).as_posix()
         entry = {
             "original": key,
-            "fn": path.relative_to(root).as_posix(),
+            "fn": name,
             "blocks": True,
             "time": _NEVER_EXPIRES if pinned else time.time(),
             "uid": uid,
         }
-        _change(root, lambda index: index.update({key: entry}))
+
+        def replace(index: dict[str, Any]) -> None:
+            # An entry of an earlier download that was killed before its file was there would open this one.
+            _forget(index, {name})
+            index[key] = entry
+
+        _change(root, replace)
     except Exception:  # noqa: BLE001 - a convenience for others must never cost a verified download
         pass
 
@@ -54,15 +62,16 @@ def unregister(root: Path, paths: Iterable[Path]) -> None:
     """Take files out of the index."""
     gone = {path.relative_to(root).as_posix() for path in paths}
 
-    def without(index: dict[str, Any]) -> None:
-        for key in [key for key, entry in index.items() if entry.get("fn") in gone]:
-            del index[key]
-
     try:
         if gone and (root / "cache").exists():
-            _change(root, without)
+            _change(root, lambda index: _forget(index, gone))
     except Exception:  # noqa: BLE001 - an entry whose file is gone is ignored by fsspec
         pass
+
+
+def _forget(index: dict[str, Any], names: set[str]) -> None:
+    for key in [key for key, entry in index.items() if entry.get("fn") in names]:
+        del index[key]
 
 
 def _key_and_uid(url: str) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from faulty_server import FaultyServer
 
 from intake_tcga.cache import derived
 from intake_tcga.cache import download as cache_download
+from intake_tcga.cache.filecache_index import register
 from intake_tcga.cache.locks import hold
 from intake_tcga.cache.plan import Download, Hash, Judgement, Place, Refuse, State, Use, judge, plan
 from intake_tcga.cache.stamps import Signature, Stamp
@@ -1064,6 +1065,17 @@ def test_the_index_of_filecache_keeps_its_other_entries(server, cache):
     assert len(json.loads((cache.root / "cache").read_text())) == 2
     (cache.root / "cache").write_text("not json")
     assert cache.fetch(remote(server), force=True).read_bytes() == BODY  # no more than a convenience
+
+
+@pytest.mark.parametrize("query", ["", "?token=x"])
+def test_the_index_of_filecache_never_gives_a_file_as_that_of_another_url(server, cache, query):
+    elsewhere = server.url("elsewhere/a.h5")
+    path = cache.root / RemoteFile(elsewhere, "a.h5").folder / "a.h5"
+    register(cache.root, path, elsewhere, pinned=True)  # of a download that was killed right after that
+    url = server.url("a.h5") + query
+    assert cache.fetch(RemoteFile(url, "a.h5", size=SIZE)) == path
+    entries = json.loads((cache.root / "cache").read_text())
+    assert [entry["original"] for entry in entries.values()] == ([] if query else [url])
 
 
 def test_the_index_of_filecache_holds_no_credentials(server, cache):
