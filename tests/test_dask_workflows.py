@@ -23,7 +23,7 @@ from intake_tcga.archs4.matrix_blocks import narrowed
 from intake_tcga.cache.store import VerifiedFileCache
 
 COHORTS = ("BRCA_er_status", "OV_grade", "PRAD_sample_type", "SKCM_bulk")
-SAMPLES, FEATURES = 4000, 500
+SAMPLES, FEATURES = 8000, 500
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +145,7 @@ def test_memory_is_bounded_by_blocks(server, path, expected, tmp_path, monkeypat
     assert blocks == [(100, FEATURES)] * (SAMPLES // 100)
     whole = 4 * SAMPLES * FEATURES
     # Traced too: what the server sends, and what other tests' cluster does, for both are in this process.
-    assert peak < whole / 2
+    assert peak < whole / (4 if where == "local" else 2)
 
 
 def test_default_blocks_are_of_about_128_mib_and_their_graph_is_small(tmp_path):

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from intake_tcga.archs4.collection import Archs4Collection
-from intake_tcga.archs4.releases import Release
+from intake_tcga.archs4.releases import Release, find_release
 from intake_tcga.drivers.archs4_source import Archs4Source
 from intake_tcga.drivers.listing import ListedEntry, ListingCatalog, headed
 from intake_tcga.drivers.options import given_of
@@ -69,7 +69,8 @@ class Archs4Catalog(ListingCatalog):
         """The names of the files to show; a name that is wrong is an error when they are first listed."""
         if self._wanted is None:
             return None
-        return frozenset(self.collection.release(name).name for name in self._wanted)
+        releases = self.collection.releases  # read once, however many names there are
+        return frozenset(find_release(name, releases).name for name in self._wanted)
 
     def _names(self) -> list[str]:
         shown = self._subset

@@ -27,9 +27,7 @@ from intake_tcga.transfer.request import (
 if TYPE_CHECKING:
     from intake_tcga.digest import Hash
 
-_BLOCK = (
-    2**18
-)  # bytes handed on at a time, at least: what one read of a fast connection brings, so nothing is copied
+_BLOCK = 2**18  # bytes handed on at a time, at least: one read of a fast connection brings more, uncopied
 _FLUSH_SECONDS = 0.1  # or what has come by then: slow bytes are shown, and left if the process is killed
 _IN_FLIGHT = 4 * 2**20  # bytes that may wait to be written, still in the processor's cache
 
